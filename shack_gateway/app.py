@@ -1,0 +1,220 @@
+"""The composition root: builds everybody, wires everybody, and sees to the end.  No logic of its own."""
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from . import __version__
+from .config.load import Config
+from .config.servers import environment
+from .core.gateway import Gateway
+from .downstream.fleet import Fleet, Settings
+from .downstream.guard import Guard
+from .downstream.link import Limits
+from .eras.to_host import Voice
+from .host.session import HostSession
+from .host.stdio import stderr_fd, take
+from .log import Log
+from .pipeline.chain import Chain, Ports, Stage
+from .pipeline.stages import ORDER, masking
+from .pipes import Outbox, Reader, Writer
+from .shell import Shell
+from .store.catalog_cache import CatalogCache
+from .store.paths import state_folder
+
+NAME = "shack-gateway"
+FLUSH_SECS = 1.0
+"""How long the host may take to read our last answers."""
+
+
+class House:
+    """What serving and `check --connect` have in common: the servers and what they need."""
+
+    def __init__(self, config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log) -> None:
+        settings = config.settings
+        self.log = log
+        self.outbox = Outbox(loop)
+        self.guard = Guard(environ)
+        self.shell = Shell(loop, self.guard, environ)
+        folder = state_folder(environ) if settings["catalog_cache"] else ""
+        root = config.workspace_root
+        self.fleet = Fleet(
+            config.servers,
+            Settings(
+                root, {"name": NAME, "version": __version__}, settings["list_wait_secs"], settings["probe_timeout_secs"],
+                Limits(settings["max_server_line_bytes"], settings["max_open_calls"]), settings["max_tool_name"],
+            ),
+            loop, self.outbox, self.guard, log, lambda spec: environment(spec, environ),
+            [{"uri": file_uri(root), "name": os.path.basename(root) or root}],
+            CatalogCache(folder, log) if folder else None,
+        )
+
+    async def close(self) -> None:
+        """End everything that was started."""
+        self.shell.close()
+        await self.fleet.stop()
+        self.guard.close()
+
+
+def file_uri(path: str) -> str:
+    """`file://` URI of an absolute path (RFC 8089)."""
+    return "file://" + ("" if path.startswith("/") else "/") + quote(path.replace(os.sep, "/"), safe="/:")
+
+
+def stages(config: Config, ports: Ports) -> list[Stage]:
+    """The stages that the configuration gives something to do, in their order."""
+    built = (module.build(config.settings, ports) for module in ORDER)
+    return [stage for stage in built if stage is not None]
+
+
+class Serving:
+    """One run of the gateway for one host."""
+
+    def __init__(self, config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log, fds: tuple[int, int]) -> None:
+        settings = config.settings
+        self._loop, self._log, self._drain_secs = loop, log, settings["drain_secs"]
+        self._longest_drain = settings["drain_secs"] + settings["list_wait_secs"]
+        self._house = house = House(config, environ, loop, log)
+        self.exit_code = 0
+        self._stop = loop.create_future()
+        self._signals = 0
+        ports = Ports(config.workspace_root, os.path.realpath, house.shell.run, lambda level, text: getattr(log, level)("pipeline", text))
+        chain = Chain(stages(config, ports), house.fleet.send, masking.seal, ports.report)
+        gateway = Gateway(
+            house.fleet, chain, progressive=config.expose_mode == "progressive", page_size=settings["page_size"], ttl_ms=settings["ttl_ms"]
+        )
+        self._writer = Writer(loop, fds[1], house.outbox, self._host_gone)
+        self.session = HostSession(
+            gateway, house.fleet, Voice(NAME, __version__), self._writer, log, line_bytes=settings["max_host_line_bytes"],
+            instructions=lambda: instructions(gateway.progressive, house.fleet.instructions),
+        )
+        house.fleet.listener = self.session
+        self._reader = Reader(loop, fds[0], self.session.on_bytes, self._host_ended, house.outbox)
+        self.session.pause, self.session.resume = self._reader.pause, self._reader.resume
+
+    async def run(self) -> int:
+        """Serve until the host leaves or a signal comes, then put everything away."""
+        self._watch_signals()
+        why = await self._stop
+        self._log.info("gateway", f"shutting down: {why}")
+        self._reader.close()
+        if why == "end of input":
+            await self._drain()
+        self.session.finish()
+        await self._house.close()
+        await self._flush()
+        return self.exit_code
+
+    def _host_ended(self) -> None:
+        self.session.on_end()
+        self._shut_down("end of input")
+
+    def _host_gone(self, error: OSError) -> None:
+        self._shut_down(f"the host reads no more ({error})")
+
+    def _shut_down(self, why: str) -> None:
+        if not self._stop.done():
+            self._stop.set_result(why)
+
+    async def _drain(self) -> None:
+        """The host has said all it will say; what it asked is still answered, within bounds."""
+        now = self._loop.time()
+        latest, until = now + self._longest_drain, now + self._drain_secs
+        while self.session.open and not self._writer.closed and not self._signals and now < until:
+            await asyncio.sleep(0.01)
+            now = self._loop.time()
+            if self._house.fleet.starting:
+                until = min(latest, now + self._drain_secs)
+
+    async def _flush(self) -> None:
+        """Give the host a moment to read what it was sent last."""
+        until = self._loop.time() + FLUSH_SECS
+        while self._writer.queued and not self._writer.closed and self._loop.time() < until:
+            await asyncio.sleep(0.005)
+        self._writer.close()
+
+    def _signalled(self, name: str) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            self._house.fleet.kill()
+        self._shut_down(f"signal {name}")
+
+    def _watch_signals(self) -> None:
+        """TERM, INT and HUP end us in order."""
+        names = [name for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+        if sys.platform == "win32":
+            # The loop of Windows has no signal handlers; Python's own run between two turns of it.
+            for name in names:
+                signal.signal(getattr(signal, name), lambda *_, name=name: self._loop.call_soon_threadsafe(self._signalled, name))
+            return
+        for name in names:
+            self._loop.add_signal_handler(getattr(signal, name), self._signalled, name)
+
+
+def instructions(progressive: bool, told: list[tuple[str, str]]) -> str:
+    """What the host's model is told of us: ours first, then what each server says of itself, 2 KiB in all."""
+    text = "Tools of several MCP servers behind one gateway; their names are server__tool."
+    if progressive:
+        text += " Find one with shack_list_tools, read its schema with shack_describe_tool, call it with shack_call_tool."
+    for server, said in told:
+        text += f"\n[{server}] {' '.join(said.split())[:300]}"
+    return text.encode()[:2048].decode(errors="ignore")
+
+
+def serve(config: Config, environ: Mapping[str, str]) -> int:
+    """Serve one host on standard input and output; the exit code."""
+    log = Log(stderr_fd(), config.settings["log_level"], config.settings["redact_fields"])
+    fds = take()
+    for problem in (*config.warnings, *config.downs):
+        log.warning("config", f"{problem.where}: {problem.what} {problem.fix}".strip())
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(_serve(config, environ, loop, log, fds))
+    finally:
+        log.close()
+
+
+async def _serve(config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log, fds: tuple[int, int]) -> int:
+    return await Serving(config, environ, loop, log, fds).run()
+
+
+class ServerReport(NamedTuple):
+    """How the start of one server went."""
+
+    server: str
+    state: str
+    era: str
+    version: str
+    tools: int
+    seconds: float
+    error: str
+    stderr: tuple[str, ...]
+
+
+async def connect_all(config: Config, environ: Mapping[str, str] | None = None) -> list[ServerReport]:
+    """Start every server, wait until each is ready or has failed, and say how it went; nothing is left running."""
+    loop = asyncio.get_running_loop()
+    log = Log(stderr_fd(), "error", config.settings["redact_fields"])
+    house = House(config, os.environ if environ is None else environ, loop, log)
+    try:
+        return await _connected(house.fleet, config)
+    finally:
+        await house.close()
+        log.close()
+
+
+async def _connected(fleet: Fleet, config: Config) -> list[ServerReport]:
+    fleet.start({}, lazy=True)
+    rows: dict[str, Any] = {}
+    until = asyncio.get_running_loop().time() + max((s.start_timeout_secs for s in config.servers), default=0) + 5
+    while len(rows) < len(config.servers) and asyncio.get_running_loop().time() < until:
+        for row in fleet.tried():
+            rows.setdefault(row.server, row)
+        await asyncio.sleep(0.02)
+    rows = {row.server: row for row in fleet.rows()} | rows
+    return [ServerReport(r.server, r.state, r.era, r.version, r.tools, r.seconds, r.error, r.stderr) for r in rows.values()]

@@ -1,0 +1,1 @@
+"""How the owner speaks to the gateway: one file for each command, and one table of them (`commands.py`)."""

@@ -1,0 +1,124 @@
+"""What may stand on a command line, and reading it.  Pure.
+
+A parser of our own, because importing `argparse` costs 5 ms or more of a start-up that every host pays. It reads what
+`argparse` read for 0.1.0 (`--config FILE`, `--config=FILE`, unique beginnings as `--conf`, `--`), and `-c FILE`.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+PROGRAM = "shack-gateway"
+
+
+class Option(NamedTuple):
+    """`--name`; with a `value` (its word in the help text) it takes one, without it is a switch."""
+
+    name: str
+    doc: str
+    value: str = ""
+    short: str = ""
+    default: str = ""
+
+
+class Command(NamedTuple):
+    """One row of the table: the module (`run(arguments) -> int`) is imported when the command is called."""
+
+    name: str
+    module: str
+    summary: str
+    options: tuple[Option, ...] = ()
+    word: str = ""
+    """What the one word behind the command is called, if it may have one."""
+    example: str = ""
+
+
+class Arguments(NamedTuple):
+    """What was given: the values of options (defaults filled in), the switches that are on, the word or nothing."""
+
+    values: Mapping[str, str] = {}
+    switches: frozenset[str] = frozenset()
+    word: str = ""
+
+
+class UsageError(Exception):
+    """The command line makes no sense; the text says why."""
+
+
+HELP = Option("help", "Show this text.", short="h")
+
+
+def parse(command: Command, argv: Sequence[str]) -> Arguments:
+    """Read what stands behind the command; raises `UsageError`. `--help` ends the reading."""
+    values = {option.name: option.default for option in command.options if option.value}
+    switches: set[str] = set()
+    words: list[str] = []
+    rest = list(argv)
+    while rest:
+        item = rest.pop(0)
+        if item == "--":
+            words += rest
+            break
+        if not item.startswith("-") or item == "-":
+            words.append(item)
+            continue
+        option, value = _split(command, item)
+        if option is HELP:
+            return Arguments(values, frozenset({HELP.name}))
+        if not option.value:
+            if value is not None:
+                raise UsageError(f"--{option.name} takes no value")
+            switches.add(option.name)
+            continue
+        if value is None:
+            # As argparse has it: what begins with `-` is the next option, unless it is joined with `=`.
+            if not rest or (rest[0].startswith("-") and rest[0] != "-"):
+                raise UsageError(f"--{option.name} needs a value: --{option.name} {option.value}")
+            value = rest.pop(0)
+        values[option.name] = value
+    if len(words) > (1 if command.word else 0):
+        raise UsageError(f"unexpected argument: {words[-1]}")
+    return Arguments(values, frozenset(switches), words[0] if words else "")
+
+
+def _split(command: Command, item: str) -> tuple[Option, str | None]:
+    """The option that `item` names, and the value that is joined to it."""
+    options = (HELP, *command.options)
+    if not item.startswith("--"):
+        for option in options:
+            if option.short and item[1] == option.short:
+                return option, item[2:].removeprefix("=") or None
+        raise UsageError(f"unknown option: {item}")
+    name, equals, value = item[2:].partition("=")
+    named = [option for option in options if option.name == name]
+    named = named or [option for option in options if option.name.startswith(name)]
+    if not named:
+        raise UsageError(f"unknown option: --{name}")
+    if len(named) > 1:
+        raise UsageError(f"--{name} may be " + " or ".join(f"--{option.name}" for option in named))
+    return named[0], value if equals else None
+
+
+def usage(command: Command) -> str:
+    """The command's form in one line."""
+    parts = [f"usage: {PROGRAM} {command.name}", *[f"[{_form(option)}]" for option in command.options]]
+    return " ".join([*parts, f"[{command.word}]"] if command.word else parts)
+
+
+def describe(command: Command) -> str:
+    """The command's help text."""
+    text = f"{usage(command)}\n\n{command.summary}\n\noptions:\n{options_table(command)}"
+    return text + (f"\n\nexample:\n  {command.example}" if command.example else "")
+
+
+def options_table(command: Command) -> str:
+    """One line for each option, with its default."""
+    rows = [(("-" + option.short + ", " if option.short else "") + _form(option), option)
+            for option in (HELP, *command.options)]
+    width = max(len(form) for form, _ in rows) + 2
+    return "\n".join(f"  {form:<{width}}{option.doc}" + (f" Default: {option.default}." if option.default else "")
+                     for form, option in rows)
+
+
+def _form(option: Option) -> str:
+    return f"--{option.name} {option.value}" if option.value else f"--{option.name}"

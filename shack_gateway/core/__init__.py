@@ -1,0 +1,1 @@
+"""The hall: which room answers which method.  Pure (async, but without an event loop)."""

@@ -1,0 +1,242 @@
+"""The hall: method → room; and for whatever reaches a server, the way through the corridor.  Pure.
+
+Rule 1: meta-tools are unwrapped once, here: `shack_call_tool` *is* the inner call.
+Rule 2: whatever goes to a server with arguments walks the chain; whatever leaves goes through its seal.
+Rule 3: nothing here asks which era anybody speaks.
+"""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
+from typing import Any
+
+from ..catalog import meta_tools
+from ..catalog.entries import PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog
+from ..catalog.names import hint
+from ..catalog.render import Lists
+from ..errors import INVALID_PARAMS, RESOURCE_NOT_FOUND, RequestError, clip
+from ..pipeline import call as calls
+from ..pipeline.call import Call, Complete, Context, Failed, Outcome
+from ..pipeline.chain import Chain
+from ..wire.messages import encode
+from .ports import Servers
+
+Room = Callable[[Mapping[str, Any], Context, int], Awaitable[Outcome]]
+
+DONE = Complete(b"{}", value={})
+
+
+class Gateway:
+    """Answers what hosts ask, whichever way they ask it."""
+
+    def __init__(
+        self, servers: Servers, chain: Chain, *, progressive: bool, page_size: int, ttl_ms: int
+    ) -> None:
+        self._servers, self._chain = servers, chain
+        self.progressive, self._page_size, self._ttl_ms = progressive, page_size, ttl_ms
+        self._lists: Lists | None = None
+        self._answers: meta_tools.Answers | None = None
+        self._built_for: Catalog | None = None
+        self._numbers = count(1)
+        self._rooms: dict[str, Room] = {
+            "tools/call": self._call_tool,
+            "tools/list": self._list(TOOL),
+            "resources/list": self._list(RESOURCE),
+            "resources/templates/list": self._list(TEMPLATE),
+            "prompts/list": self._list(PROMPT),
+            "resources/read": self._read,
+            "prompts/get": self._prompt,
+            "completion/complete": self._complete,
+        }
+
+    def number(self) -> int:
+        """The number of the next call: the same in the log and in what the host is told."""
+        return next(self._numbers)
+
+    async def serve(self, method: str, params: Mapping[str, Any], context: Context, number: int) -> Outcome:
+        """What comes of a request; raises nothing that the host caused. `KeyError` for a method that has no room."""
+        room = self._rooms[method]
+        try:
+            return await room(params, context, number)
+        except RequestError as error:
+            return self._chain.seal(Failed(error.kind, error.what, data=error.data))
+
+    # --- tools ---
+
+    async def _call_tool(self, params: Mapping[str, Any], context: Context, number: int) -> Outcome:
+        name, arguments = params.get("name"), params.get("arguments")
+        if type(name) is not str:
+            raise RequestError("bad params", "`name` must be a string: the tool to call.")
+        if name.startswith("shack_"):
+            if name == meta_tools.CALL_TOOL:
+                name, arguments = meta_tools.unwrap_call(arguments)
+            elif name in meta_tools.NAMES:
+                return self._chain.seal(await self._meta_tool(name, arguments))
+        entry = self._servers.catalog.tool(name)
+        if entry is None:
+            await self._servers.settled(name)
+            entry = self._servers.catalog.tool(name)
+            if entry is None:
+                raise self._no_such_tool(name, params.get("name") == name)
+        if arguments is None:
+            arguments = {}
+        elif type(arguments) is not dict:
+            raise RequestError("bad params", f"The arguments of `{clip(name, 200)}` must be an object.")
+        call = Call(number, calls.TOOL, entry.server, entry.verbatim, entry.target, arguments, params, context)
+        outcome = await self._chain.run(call)
+        if type(outcome) is Complete:
+            self._remember_links(entry.server, outcome)
+        return outcome
+
+    def _no_such_tool(self, name: str, direct: bool) -> RequestError:
+        if direct and name.startswith("shack_"):
+            return meta_tools.unknown_meta_tool(name)
+        return meta_tools.tool_not_found(name, self._servers.catalog)
+
+    async def _meta_tool(self, name: str, arguments: Any) -> Outcome:
+        servers = self._servers
+        await servers.settled()
+        self._refresh()
+        answers = self._answers
+        assert answers is not None  # `_refresh` made it
+        if name == meta_tools.LIST_TOOLS:
+            starting, down = servers.missing()
+            text = answers.list_tools(arguments, starting=starting, down=down)
+        elif name == meta_tools.DESCRIBE_TOOL:
+            text = answers.describe_tool(arguments)
+        else:
+            rows = [meta_tools.ServerRow(r.server, r.state, r.era, r.version, r.error) for r in servers.rows()]
+            text = answers.list_servers(arguments, rows)
+        return Complete(encode({"content": [{"type": "text", "text": text}]}), shape={"content": None})
+
+    def _remember_links(self, server: str, outcome: Complete) -> None:
+        """A result may name resources that nobody lists; who named one is asked for it."""
+        content = outcome.shape.get("content")
+        for block in content if isinstance(content, list) else ():
+            if isinstance(block, dict) and block.get("type") in ("resource_link", "resource"):
+                about = block if block["type"] == "resource_link" else block.get("resource")
+                uri = about.get("uri") if isinstance(about, dict) else None
+                if isinstance(uri, str):
+                    self._servers.catalog.remember(server, uri)
+
+    # --- lists ---
+
+    def _list(self, kind: str) -> Room:
+        async def room(params: Mapping[str, Any], context: Context, number: int) -> Outcome:
+            if not (self.progressive and kind == TOOL):
+                await self._servers.settled()
+            self._refresh()
+            lists = self._lists
+            assert lists is not None  # `_refresh` made it
+            page = lists.page(kind, params.get("cursor"), stateless=context.stateless)
+            tail = b"}" if page.next_cursor is None else b',"nextCursor":' + encode(page.next_cursor) + b"}"
+            ttl, scope = self._servers.catalog.freshness(self._ttl_ms)
+            body = b'{"%s":%s%s' % (page.key.encode(), page.array, tail)
+            return self._chain.seal(Complete(body, shape={page.key: None}, cache=(ttl, scope != "public")))
+
+        return room
+
+    def _refresh(self) -> None:
+        """Have the lists and the answers of the catalog as it is now."""
+        catalog = self._servers.catalog
+        if catalog is not self._built_for:
+            self._built_for = catalog
+            self._lists = Lists(catalog, self._page_size, self.progressive)
+            self._answers = meta_tools.Answers(catalog)
+
+    # --- resources ---
+
+    async def _read(self, params: Mapping[str, Any], context: Context, number: int) -> Outcome:
+        uri = params.get("uri")
+        if type(uri) is not str:
+            raise RequestError("unknown resource", "unknown resource: (missing 'uri')")
+        outcome: Outcome | None = None
+        for way in await self._ways(uri):
+            call = Call(number, calls.RESOURCE, way.server, uri, way.uri, {"uri": way.uri}, params, context)
+            answer = await self._chain.run(call)
+            if not _is_not_found(answer):
+                return _with_uri(answer, way.uri, uri) if way.uri != uri else answer
+            outcome = outcome or answer
+        if outcome is not None:
+            return outcome
+        near = hint(uri, (entry.name for entry in self._servers.catalog.resources))
+        raise RequestError("unknown resource", f"unknown resource: {clip(uri, 500)}{near}", data={"uri": uri})
+
+    async def _ways(self, uri: str) -> tuple[Any, ...]:
+        ways = self._servers.catalog.ways(uri)
+        if not ways:
+            await self._servers.settled()
+            ways = self._servers.catalog.ways(uri)
+        return ways
+
+    async def way(self, uri: str) -> tuple[str, str] | None:
+        """Server and its own URI of a resource that somebody wants to follow."""
+        ways = await self._ways(uri)
+        return (ways[0].server, ways[0].uri) if ways else None
+
+    # --- prompts and completion ---
+
+    async def _prompt(self, params: Mapping[str, Any], context: Context, number: int) -> Outcome:
+        entry = await self._prompt_entry(params.get("name"))
+        arguments = params.get("arguments")
+        if arguments is None:
+            arguments = {}
+        elif type(arguments) is not dict:
+            raise RequestError("bad params", "The arguments of a prompt must be an object of strings.")
+        return await self._chain.run(
+            Call(number, calls.PROMPT, entry.server, entry.verbatim, entry.target, arguments, params, context)
+        )
+
+    async def _prompt_entry(self, name: Any) -> Any:
+        if type(name) is not str:
+            raise RequestError("unknown prompt", "unknown prompt: (missing 'name')")
+        entry = self._servers.catalog.prompt(name)
+        if entry is None:
+            await self._servers.settled(name)
+            entry = self._servers.catalog.prompt(name)
+        if entry is None:
+            near = hint(name, (entry.name for entry in self._servers.catalog.prompts))
+            raise RequestError("unknown prompt", f"unknown prompt: {clip(name, 200)}{near}")
+        return entry
+
+    async def _complete(self, params: Mapping[str, Any], context: Context, number: int) -> Outcome:
+        ref = params.get("ref")
+        if type(ref) is not dict:
+            ref = {}
+        kind = ref.get("type")
+        if kind == "ref/prompt":
+            entry = await self._prompt_entry(ref.get("name"))
+            server, target = entry.server, {**ref, "name": entry.target}
+        elif kind == "ref/resource" and type(ref.get("uri")) is str:
+            entry = self._servers.catalog.template(ref["uri"]) or self._servers.catalog.resource(ref["uri"])
+            if entry is None:
+                raise RequestError("unknown resource", f"unknown resource: {clip(ref['uri'], 500)}")
+            server, target = entry.server, {**ref, "uri": entry.target}
+        else:
+            raise RequestError("bad params", '`ref` must be {"type": "ref/prompt", "name": …} or {"type": "ref/resource", "uri": …}.')
+        outcome = await self._servers.request(
+            server, "completion/complete", {**params, "ref": target}, context.capabilities, context.log_level
+        )
+        return self._chain.seal(outcome)
+
+
+def _is_not_found(outcome: Outcome) -> bool:
+    """True when a server says that it has no such resource, in any of the ways servers say that."""
+    if not isinstance(outcome, Failed) or outcome.code is None:
+        return False
+    text = outcome.text.lower()
+    return outcome.code == RESOURCE_NOT_FOUND or (
+        outcome.code in (INVALID_PARAMS, 0, -32603) and ("not found" in text or "unknown resource" in text)
+    )
+
+
+def _with_uri(outcome: Outcome, theirs: str, asked: str) -> Outcome:
+    """The contents under the URI that was asked for, where the server knows them under another."""
+    if not isinstance(outcome, Complete):
+        return outcome
+    contents = outcome.value.get("contents")
+    if not isinstance(contents, list):
+        return outcome
+    mended = [{**c, "uri": asked} if isinstance(c, dict) and c.get("uri") == theirs else c for c in contents]
+    value = {**outcome.value, "contents": mended}
+    return Complete(encode(value), server=outcome.server, stateless=outcome.stateless, value=value, cache=outcome.cache)

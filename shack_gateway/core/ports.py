@@ -1,0 +1,44 @@
+"""What the hall needs of the world.  Pure: the doors implement it, tests fake it."""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ..catalog.entries import Catalog
+from ..pipeline.call import Outcome
+
+
+class ServerState(Protocol):
+    """What can be said of one configured server."""
+
+    @property
+    def server(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def era(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def error(self) -> str: ...
+
+
+class Servers(Protocol):
+    """The configured servers, as far as the hall is concerned."""
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    def settled(self, name: str = "") -> Awaitable[None]:
+        """Wait, within bounds, for servers that are coming up."""
+        ...
+
+    def missing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Servers still starting, and servers that are down, of which nothing is known."""
+        ...
+
+    def rows(self) -> Sequence[ServerState]: ...
+
+    def request(
+        self, server: str, method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any], level: str | None
+    ) -> Awaitable[Outcome]: ...

@@ -1,0 +1,1 @@
+"""The back doors: start servers, greet them, send, listen, restart."""

@@ -1,0 +1,238 @@
+"""All servers together: one start, one catalog, one way to send, one end.
+
+Rule 1: servers start in parallel; nothing here waits for one of them longer than it was told to.
+Rule 2: the catalog is a value made of what each server lists; a change of any of them makes a new one.
+"""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from ..catalog.entries import Catalog, Listing
+from ..catalog.uris import Seen
+from ..config.servers import ServerSpec
+from ..children import Keeper
+from ..errors import ServerUnavailable
+from ..log import Log
+from ..pipeline.call import Call, Outcome
+from ..pipes import Outbox
+from .link import Limits, Link
+from .process import Launch, Process, start
+from .session import Row, Session
+
+ANNOUNCE_SECS = 0.08
+"""How long to wait for further changes before the host is told of one."""
+
+
+class Memory(Protocol):
+    """Where listings, and how servers want to be greeted, are kept between runs."""
+
+    def recall(self, spec: ServerSpec) -> tuple[Listing, str] | None: ...
+
+    def keep(self, spec: ServerSpec, listing: Listing, probe: str) -> None: ...
+
+
+class Settings(NamedTuple):
+    """What the fleet is told of the configuration."""
+
+    workspace_root: str
+    client: Mapping[str, Any]
+    list_wait_secs: float
+    probe_secs: float
+    limits: Limits
+    name_limit: int
+
+
+class Listener(Protocol):
+    """Who hears what servers say of their own accord."""
+
+    def on_catalog(self) -> None: ...
+
+    def on_resource(self, server: str, uri: str, params: Mapping[str, Any]) -> None: ...
+
+    def on_log(self, server: str, params: dict[str, Any]) -> None: ...
+
+
+class Fleet:
+    """The configured servers. `environment` gives a server's whole environment, `roots` is what servers are told of it."""
+
+    def __init__(
+        self, specs: Iterable[ServerSpec], settings: Settings, loop: asyncio.AbstractEventLoop, outbox: Outbox, keeper: Keeper,
+        log: Log, environment: Callable[[ServerSpec], Mapping[str, str]], roots: list[dict[str, Any]], memory: Memory | None,
+    ) -> None:
+        self._settings, self._loop, self._outbox, self._keeper = settings, loop, outbox, keeper
+        self.log, self._environment, self.roots, self._memory = log, environment, roots, memory
+        self.client: Mapping[str, Any] = settings.client
+        self.capabilities: Mapping[str, Any] = {}
+        self.log_level: str | None = None
+        self.probe_secs = settings.probe_secs
+        self.listener: Listener | None = None
+        self._sessions = {spec.name: Session(spec, self, loop) for spec in specs}
+        self._seen = Seen()
+        self._catalog: Catalog | None = None
+        self._started: float | None = None
+        self._announcing = False
+        self._remembered: dict[str, tuple[Listing, str]] = {}
+        if memory is not None:
+            for session in self._sessions.values():
+                self._recall(session, memory)
+
+    # --- what the hall asks ---
+
+    @property
+    def catalog(self) -> Catalog:
+        """Everything that the servers list now, or listed last."""
+        if self._catalog is None:
+            listings = {name: session.listing for name, session in self._sessions.items() if session.known and session.spec.enabled}
+            self._catalog = Catalog(listings, self._settings.name_limit, self._seen)
+            for note in self._catalog.notes:
+                self.log.warning("catalog", note)
+        return self._catalog
+
+    @property
+    def instructions(self) -> list[tuple[str, str]]:
+        """Server and instructions of those that gave any."""
+        return [(n, s.greeting.instructions) for n, s in self._sessions.items() if s.greeting is not None and s.greeting.instructions]
+
+    def start(self, capabilities: Mapping[str, Any], lazy: bool = False) -> None:
+        """The first word of a host: bring up every server, lazy ones only if `lazy`. `capabilities` are shown to servers."""
+        if self._started is not None:
+            return
+        self._started = self._loop.time()
+        self.capabilities = capabilities
+        for session in self._sessions.values():
+            if lazy or not session.spec.lazy:
+                session.start()
+
+    async def settled(self, name: str = "") -> None:
+        """Wait for servers that are coming up and of which nothing is known: until the time for that is over, or, for one
+        that `name` (a tool nobody lists) may belong to, as long as a call to it may wait."""
+        for session in self._sessions.values():
+            if session.spec.lazy and not session.known:
+                session.start()
+        grace = (self._started or self._loop.time()) + self._settings.list_wait_secs
+        for session in self._sessions.values():
+            meant = name.startswith(f"{session.name}__")
+            until = self._loop.time() + session.spec.request_timeout_secs if meant else grace
+            while session.starting and not session.known and (left := until - self._loop.time()) > 0:
+                await session.change(left)
+
+    def missing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Servers of which nothing is known: those still starting, and those that are down."""
+        unknown = [s for s in self._sessions.values() if not s.known and s.spec.enabled]
+        return tuple(s.name for s in unknown if s.starting), tuple(s.name for s in unknown if not s.starting)
+
+    def send(self, call: Call) -> Awaitable[Outcome]:
+        """Send a call to its server."""
+        return self._sessions[call.server].send(call)
+
+    def request(
+        self, server: str, method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any], level: str | None
+    ) -> Awaitable[Outcome]:
+        """Send any other request to a server."""
+        return self._sessions[server].request(method, params, capabilities, level)
+
+    def follow(self, server: str, uri: str, more: bool) -> Awaitable[Outcome | None]:
+        """Subscribe to a server's resource, or unsubscribe."""
+        return self._sessions[server].follow(uri, more)
+
+    def rows(self) -> tuple[Row, ...]:
+        """What can be said of every configured server, in config order."""
+        return tuple(session.row() for session in self._sessions.values())
+
+    def tried(self) -> tuple[Row, ...]:
+        """The servers whose first start has come to something, good or bad."""
+        return tuple(s.row() for s in self._sessions.values() if s.link is not None or s.error or not s.spec.enabled)
+
+    def set_log_level(self, level: str) -> None:
+        """What a handshake host wants to hear of; told to every server now, and to later ones when they are up."""
+        self.log_level = level
+        for session in self._sessions.values():
+            session.set_log_level(level)
+
+    @property
+    def starting(self) -> bool:
+        """True while any server is on its way up."""
+        return any(session.starting for session in self._sessions.values())
+
+    # --- the flow of bytes ---
+
+    def hold(self) -> None:
+        """The host does not take what it is sent: read nothing more for it."""
+        for session in self._sessions.values():
+            session.hold()
+
+    def release(self) -> None:
+        """Undo `hold`."""
+        for session in self._sessions.values():
+            session.release()
+
+    # --- the end ---
+
+    async def stop(self) -> None:
+        """End every server, all at the same time."""
+        if self._sessions:
+            await asyncio.gather(*(session.stop() for session in self._sessions.values()))
+
+    def kill(self) -> None:
+        """End every server's processes at once."""
+        for session in self._sessions.values():
+            session.kill()
+
+    # --- what sessions need and tell (`session.House`) ---
+
+    def launch(self, session: Session, on_exit: Callable[[int], None]) -> Process:
+        """Start the server's process."""
+        spec, name = session.spec, session.name
+
+        def on_stderr(line: str) -> None:
+            # What a server says while it starts is shown when the start fails; some say a lot about our first question.
+            (self.log.info if session.link is not None else self.log.debug)(f"server {name}", line)
+
+        try:
+            environment = self._environment(spec)
+        except ValueError as error:
+            raise ServerUnavailable(name, str(error)) from None
+        launch = Launch(name, spec.command, tuple(spec.args), environment, spec.cwd)
+        return start(launch, self._loop, self._keeper, on_exit, on_stderr)
+
+    def connect(self, session: Session, process: Process) -> Link:
+        """The channel to a process that was just started."""
+        return Link(session.name, process, self._loop, self._outbox, self._settings.limits, session)
+
+    def listed(self, session: Session) -> None:
+        """A server came up, ended, or lists something else now."""
+        if session.known and self._memory is not None:
+            known = session.listing, session.probe
+            if self._remembered.get(session.name) != known:
+                self._remembered[session.name] = known
+                self._memory.keep(session.spec, *known)
+        self._catalog = None
+        if not self._announcing:
+            self._announcing = True
+            self._loop.call_later(ANNOUNCE_SECS, self._announce)
+
+    def resource_updated(self, server: str, params: Mapping[str, Any]) -> None:
+        """A resource that somebody follows has changed."""
+        uri = params.get("uri")
+        if self.listener is not None and type(uri) is str:
+            self.listener.on_resource(server, uri, params)
+
+    def logged(self, server: str, params: dict[str, Any]) -> None:
+        """A server's log message."""
+        if self.listener is not None:
+            self.listener.on_log(server, params)
+
+    def _announce(self) -> None:
+        self._announcing = False
+        if self.listener is not None:
+            self.listener.on_catalog()
+
+    def _recall(self, session: Session, memory: Memory) -> None:
+        known = memory.recall(session.spec)
+        if known is not None:
+            self._remembered[session.name] = known
+            session.listing, session.known = known[0], True
+            if session.spec.protocol == "auto":
+                session.probe = known[1]

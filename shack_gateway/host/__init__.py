@@ -1,0 +1,1 @@
+"""The front door: one host on our standard input and output."""

@@ -1,0 +1,359 @@
+"""One host on one pipe: who asks, in which tongue, what is still open, and what it is told unasked.
+
+Rule 1: a request gets exactly one answer, a cancelled one none; a notification never gets any.
+Rule 2: reading never waits: what cannot be answered at once goes on by itself (`slot.Drive`).
+Rule 3: everything for the host goes through one writer, so that a request's notifications come before its answer.
+"""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from ..catalog.entries import Catalog
+from ..core.gateway import Gateway
+from ..errors import FAILURES, INTERNAL_ERROR, Cancelled, RequestError, WireError, clip
+from ..eras.inbound import Asked, Handshake, Tongue, classify, is_stateless
+from ..eras.to_host import Voice, notification
+from ..log import Log
+from ..pipeline.call import Complete, Context, Failed, Outcome
+from ..pipes import Writer
+from ..slot import Drive, Slot
+from ..wire import dialect
+from ..wire.messages import Body, Notification, Request, TooLong, encode, error_line, message, result_line
+from ..wire.peer import Peer
+
+UNREAD_LIMIT = 8 * 1024 * 1024
+"""Bytes that may wait for the host to read them before we stop reading servers, and the host itself."""
+
+_CHANGED = {
+    "tools": "notifications/tools/list_changed",
+    "prompts": "notifications/prompts/list_changed",
+    "resources": "notifications/resources/list_changed",
+}
+_LISTEN = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resources": "resourcesListChanged"}
+_LISTED = {"tools/list": "tools", "prompts/list": "prompts", "resources/list": "resources", "resources/templates/list": "resources"}
+
+
+class Servers(Protocol):
+    """The servers, as far as a host's session is concerned."""
+
+    @property
+    def catalog(self) -> Catalog: ...
+    @property
+    def starting(self) -> bool: ...
+    @property
+    def instructions(self) -> list[tuple[str, str]]: ...
+
+    def start(self, capabilities: Mapping[str, Any]) -> None: ...
+    def set_log_level(self, level: str) -> None: ...
+    def follow(self, server: str, uri: str, more: bool) -> Any: ...
+    def hold(self) -> None: ...
+    def release(self) -> None: ...
+
+
+class Listen:
+    """One open `subscriptions/listen`: which changes, and which resources (the host's URIs)."""
+
+    __slots__ = ("kinds", "uris")
+
+    def __init__(self, kinds: frozenset[str], uris: frozenset[str]) -> None:
+        self.kinds, self.uris = kinds, uris
+
+
+class HostSession:
+    """The conversation with the host, from its first byte to our last."""
+
+    def __init__(
+        self, gateway: Gateway, servers: Servers, voice: Voice, writer: Writer, log: Log, *, line_bytes: int, instructions: Callable[[], str]
+    ) -> None:
+        self._gateway, self._servers, self._voice, self._writer, self._log = gateway, servers, voice, writer, log
+        self._instructions = instructions
+        self._peer = Peer(line_bytes)
+        self._line_bytes = line_bytes
+        self._handshake = Handshake()
+        self.open: dict[str | int, Drive] = {}
+        self._listens: dict[str | int, Listen] = {}
+        self._followed: set[str] = set()
+        self._told: dict[str, int] = {}
+        self._closing = False
+        self.pause: Callable[[], None] = lambda: None
+        self.resume: Callable[[], None] = lambda: None
+        self._paused = False
+        writer.on_drained = self._drained
+        self._own: dict[str, Callable[[Request, Asked], None]] = {
+            "initialize": self._initialize,
+            "ping": lambda request, asked: self._send(result_line(request.id, b"{}")),
+            "server/discover": self._discover,
+            "logging/setLevel": self._set_level,
+            "subscriptions/listen": self._listen,
+        }
+
+    # --- from the host ---
+
+    def on_bytes(self, chunk: bytes) -> None:
+        """What the host sent."""
+        for event in self._peer.receive(chunk):
+            self._take(event)
+
+    def on_end(self) -> None:
+        """The host sends nothing more; its last line may lack its end."""
+        for event in self._peer.end():
+            self._take(event)
+
+    def _take(self, event: Any) -> None:
+        kind = type(event)
+        if kind is Request:
+            self._request(event)
+        elif kind is Notification:
+            self._notified(event)
+        elif kind is list:
+            self._batch(event)
+        elif kind is TooLong:
+            text = f"invalid request: a line of {event.size} bytes, more than the {self._line_bytes} that are allowed (`max_host_line_bytes`)"
+            self._send(error_line(None, FAILURES["invalid request"].handshake or INTERNAL_ERROR, text))
+        elif isinstance(event, WireError):
+            self._send(error_line(event.id, FAILURES[event.kind].handshake or INTERNAL_ERROR, clip(event.what, 500)))
+
+    def _batch(self, values: list[Any]) -> None:
+        """Several messages in one line: allowed by one revision only, and answered one by one."""
+        if not (self._handshake.done and self._handshake.tongue.version == dialect.BATCHES) or not values:
+            text = "invalid request: an array" + (" that is empty" if not values else f" (batches belong to {dialect.BATCHES} alone)")
+            self._send(error_line(None, FAILURES["invalid request"].handshake or INTERNAL_ERROR, text))
+            return
+        for value in values:
+            try:
+                found = message(value)
+                if isinstance(found, Request) and found.method == "initialize":
+                    raise WireError("invalid request", "invalid request: `initialize` must not be in a batch", id=found.id)
+            except WireError as error:
+                self._take(error)
+            else:
+                if isinstance(found, (Request, Notification)):
+                    self._take(found)
+
+    def _request(self, request: Request) -> None:
+        id = request.id
+        if id in self.open or id in self._listens:
+            text = f"invalid request: the id {id!r} belongs to a request that is still open"
+            self._send(error_line(id, FAILURES["invalid request"].handshake or INTERNAL_ERROR, clip(text, 300)))
+            return
+        try:
+            asked = classify(request.method, request.params, self._handshake)
+        except RequestError as error:
+            tongue = Tongue(is_stateless(request.params), dialect.STATELESS)
+            asked = Asked(request.method, request.params, tongue, {}, None, None)
+            self._send(self._voice.answer(id, asked, Failed(error.kind, error.what, data=error.data), 0))
+            return
+        own = self._own.get(request.method)
+        if own is not None:
+            own(request, asked)
+            return
+        self._servers.start(asked.capabilities)
+        number = self._gateway.number()
+        if request.method in ("resources/subscribe", "resources/unsubscribe"):
+            work = self._follow(request.params.get("uri"), request.method == "resources/subscribe")
+        else:
+            work = self._gateway.serve(request.method, request.params, self._context(id, asked), number)
+        self._drive(id, asked, number, work)
+
+    def _drive(self, id: str | int, asked: Asked, number: int, work: Any) -> None:
+        drive = Drive(work, partial(self._finish, id, asked, number), partial(self._fault, id, asked, number))
+        self.open[id] = drive
+        drive.step()
+
+    def _context(self, id: str | int, asked: Asked) -> Context:
+        token, level, stateless = asked.progress_token, asked.log_level, asked.tongue.stateless
+        return Context(
+            asked.capabilities, level if stateless else self._handshake.log_level,
+            None if token is None else partial(self._progress, token),
+            partial(self._log_of_call, level) if stateless and level is not None else None,
+            stateless,
+        )
+
+    def _finish(self, id: str | int, asked: Asked, number: int, outcome: Outcome) -> None:
+        self.open.pop(id, None)
+        try:
+            line = self._voice.answer(id, asked, outcome, number)
+        except Exception as error:
+            self._log.error("host", f"call {number}: the answer could not be written: {error!r}")
+            line = error_line(id, INTERNAL_ERROR, "The answer could not be written. The log of the gateway says more.", {"call": number})
+        listed = _LISTED.get(asked.method)
+        if listed is not None:
+            self._told[listed] = self._fingerprint(listed)
+        self._send(line)
+
+    def _fault(self, id: str | int, asked: Asked, number: int, error: Exception) -> None:
+        """A fault of ours: the host gets an answer, the log gets the reason."""
+        self._log.error("host", f"call {number}: {asked.method} failed: {error!r}")
+        text = f"Internal error of the gateway. Its log says more under call {number}."
+        self._finish(id, asked, number, Failed("internal", text))
+
+    def _notified(self, told: Notification) -> None:
+        if told.method == "notifications/cancelled":
+            id = told.params.get("requestId")
+            if id is None or not dialect.is_request_id(id):
+                return
+            drive = self.open.pop(id, None)
+            if drive is not None:
+                drive.cancel()
+            elif id in self._listens:
+                self._unlisten(id)
+
+    # --- greetings and settings ---
+
+    def _initialize(self, request: Request, asked: Asked) -> None:
+        try:
+            self._handshake.greet(request.params)
+        except RequestError as error:
+            self._send(error_line(request.id, FAILURES[error.kind].handshake or INTERNAL_ERROR, error.what))
+            return
+        self._send(result_line(request.id, self._voice.initialize(self._handshake.tongue.version, self._instructions())))
+        self._servers.start(self._handshake.capabilities)
+
+    def _discover(self, request: Request, asked: Asked) -> None:
+        self._send(result_line(request.id, self._voice.discover(self._instructions())))
+
+    def _set_level(self, request: Request, asked: Asked) -> None:
+        level = request.params.get("level")
+        if level not in dialect.LOG_LEVELS:
+            text = f"`level` must be one of {', '.join(dialect.LOG_LEVELS)}."
+            self._send(error_line(request.id, FAILURES["bad params"].handshake or INTERNAL_ERROR, text))
+            return
+        self._handshake.log_level = level
+        self._servers.start(asked.capabilities)
+        self._servers.set_log_level(level)
+        self._send(result_line(request.id, b"{}"))
+
+    # --- following resources, and lists that change ---
+
+    async def _follow(self, uri: Any, more: bool) -> Outcome:
+        if type(uri) is not str:
+            raise RequestError("bad params", "`uri` must be a string.")
+        if (uri in self._followed) == more:
+            return Complete(b"{}", value={})
+        outcome = await self._follow_at_server(uri, more)
+        if isinstance(outcome, Complete):
+            (self._followed.add if more else self._followed.discard)(uri)
+        return outcome
+
+    async def _follow_at_server(self, uri: str, more: bool) -> Outcome:
+        way = await self._gateway.way(uri)
+        if way is None:
+            return Failed("unknown resource", f"unknown resource: {clip(uri, 500)}")
+        refused: Outcome | None = await self._servers.follow(way[0], way[1], more)
+        return refused if refused is not None else Complete(b"{}", value={})
+
+    def _listen(self, request: Request, asked: Asked) -> None:
+        """Acknowledge at once what will be honoured, then keep the request open."""
+        wanted = request.params.get("notifications")
+        if type(wanted) is not dict:
+            self._send(error_line(request.id, FAILURES["bad params"].stateless or INTERNAL_ERROR, "`notifications` must be an object."))
+            return
+        self._servers.start(asked.capabilities)
+        kinds = frozenset(kind for kind, key in _LISTEN.items() if wanted.get(key) is True)
+        listed = wanted.get("resourceSubscriptions")
+        catalog, starting = self._servers.catalog, self._servers.starting
+        uris = [u for u in listed if type(u) is str and (starting or catalog.ways(u))] if isinstance(listed, list) else []
+        self._listens[request.id] = Listen(kinds, frozenset(uris))
+        honoured: dict[str, Any] = {_LISTEN[kind]: True for kind in _LISTEN if kind in kinds}
+        if uris:
+            honoured["resourceSubscriptions"] = uris
+        for kind in kinds:
+            self._told.setdefault(kind, self._fingerprint(kind))
+        self._send(notification("notifications/subscriptions/acknowledged", {"notifications": honoured}, listen=request.id))
+        for uri in set(uris):
+            self._aside(self._follow_at_server(uri, True))
+
+    def _unlisten(self, id: str | int) -> None:
+        for uri in self._listens.pop(id).uris:
+            self._aside(self._follow_at_server(uri, False))
+
+    def _aside(self, work: Any) -> None:
+        """Let something go on that nobody waits for."""
+        Drive(work, lambda outcome: None, lambda error: self._log.error("host", f"a subscription failed: {error!r}")).step()
+
+    def on_catalog(self) -> None:
+        """What the servers list has changed, or a server came up or ended."""
+        for kind in _CHANGED:
+            if kind == "tools" and self._gateway.progressive:
+                continue  # the host's list is the four meta-tools, come what may
+            now = self._fingerprint(kind)
+            before = self._told.get(kind)
+            if before is None:
+                # Who never listed has nothing to list anew; but from now on every change is one.
+                if not self._servers.starting:
+                    self._told[kind] = now
+            elif now != before:
+                self._told[kind] = now
+                self._announce(kind)
+
+    def _announce(self, kind: str) -> None:
+        if self._handshake.done:
+            self._send(notification(_CHANGED[kind], None))
+        for id, listen in self._listens.items():
+            if kind in listen.kinds:
+                self._send(notification(_CHANGED[kind], None, listen=id))
+
+    def _fingerprint(self, kind: str) -> int:
+        catalog = self._servers.catalog
+        if kind == "tools":
+            return hash(catalog.tools)
+        return hash(catalog.prompts) if kind == "prompts" else hash((catalog.resources, catalog.templates))
+
+    def on_resource(self, server: str, uri: str, params: Mapping[str, Any]) -> None:
+        """A resource has changed that somebody follows."""
+        shown = self._servers.catalog.shown_uri(server, uri)
+        found = {**params, "uri": shown}
+        if shown in self._followed:
+            self._send(notification("notifications/resources/updated", found))
+        for id, listen in self._listens.items():
+            if shown in listen.uris:
+                self._send(notification("notifications/resources/updated", found, listen=id))
+
+    # --- messages and progress of servers ---
+
+    def _progress(self, token: Any, params: dict[str, Any]) -> None:
+        self._send(notification("notifications/progress", {**params, "progressToken": token}))
+
+    def on_log(self, server: str, params: dict[str, Any]) -> None:
+        """A server's log message, for a handshake host; before it set a level, the server chooses."""
+        level = self._handshake.log_level
+        if self._handshake.done and (level is None or dialect.level_reaches(params.get("level"), level)):
+            self._send(notification("notifications/message", _named(server, params)))
+
+    def _log_of_call(self, wanted: str, server: str, params: dict[str, Any]) -> None:
+        if dialect.level_reaches(params.get("level"), wanted):
+            self._send(notification("notifications/message", _named(server, params)))
+
+    # --- towards the host ---
+
+    def _send(self, line: Body) -> None:
+        writer = self._writer
+        if type(line) is bytes:
+            writer.send(line)
+        else:
+            writer.send(*line)
+        if writer.queued > UNREAD_LIMIT and not self._paused:
+            self._paused = True
+            self.pause()
+            self._servers.hold()
+
+    def _drained(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._servers.release()
+            self.resume()
+
+    def finish(self) -> None:
+        """Shutting down: whatever is still open is given up, open listens get their result."""
+        for id in list(self._listens):
+            del self._listens[id]
+            self._send(result_line(id, self._voice.listen_ended(id)))
+
+
+def _named(server: str, params: dict[str, Any]) -> dict[str, Any]:
+    """A log message with its server in front of its logger."""
+    logger = params.get("logger")
+    return {**params, "logger": f"{server}/{logger}" if isinstance(logger, str) and logger else server}

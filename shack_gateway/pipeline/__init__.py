@@ -1,0 +1,1 @@
+"""The corridor that every call walks, and what may come of a call.  Pure."""

@@ -1,0 +1,106 @@
+"""What is in the arguments of a call: every text in the whole tree, and what its key says of it.  Pure.
+
+Rule 1: nothing is skipped: keys are texts too, lists and objects are walked at any depth down to `DEPTH`.
+Rule 2: a key says the same in every spelling: `file_path`, `filePath`, `FILE-PATH` and `filepath2` are one key.
+Rule 3: the walk keeps its own stack, because how deep arguments go is the caller's choice.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from ..catalog.names import joined
+from .call import RESOURCE, Call
+
+DEPTH = 200
+"""Levels of objects and lists in each other; arguments that go deeper are refused."""
+
+VALUE, KEY, LIST = "value", "key", "list"
+
+PATH, SUBJECT = 1, 2
+"""What a key says of the texts below it: they name files; permission rules look at them."""
+
+_PATH_ENDS = (
+    "file", "files", "filename", "filenames", "dir", "dirs", "dirname", "directory", "directories", "folder", "folders",
+    "cwd", "root", "roots",
+)
+_PATH_KEYS = frozenset({
+    "source", "sources", "src", "destination", "destinations", "dest", "dst", "target", "targets", "from", "to",
+})
+_SUBJECT_KEYS = frozenset({"command", "url", "pattern", "query", "code", "message"})
+_SUBJECT_KEYS |= {f"{key}s" for key in _SUBJECT_KEYS}
+_NOT_WORD = re.compile(r"[\W_]+")
+_SHORT_KEY = 64
+
+Trail = tuple[Any, "str | int"]
+"""The way to a value, from its end: (trail of the parent or `None`, key or index)."""
+
+
+class Leaf(NamedTuple):
+    """One text: a `VALUE`, an object's `KEY`, or the texts of a `LIST` joined by spaces.
+
+    `own` is what the nearest key above says (lists hand it down), `above` what all keys above say together.
+    """
+
+    kind: str
+    text: str
+    own: int
+    above: int
+    trail: Trail
+
+
+def leaves(arguments: dict[str, Any]) -> Iterator[Leaf]:
+    """Every text of the arguments; raises `RecursionError` where they go deeper than `DEPTH`."""
+    stack: list[tuple[Any, int, int, Any, int]] = [(arguments, 0, 0, None, 1)]
+    while stack:
+        node, own, above, trail, depth = stack.pop()
+        if isinstance(node, str):
+            yield Leaf(VALUE, node, own, above, trail)
+            continue
+        if not isinstance(node, (dict, list)):
+            continue
+        if depth > DEPTH:
+            raise RecursionError(f"the arguments are nested more than {DEPTH} levels deep")
+        if isinstance(node, list):
+            if len(node) > 1 and all(isinstance(element, str) for element in node):
+                yield Leaf(LIST, " ".join(node), own, above, trail)
+            stack += [(element, own, above, (trail, at), depth + 1) for at, element in enumerate(node)]
+            continue
+        for key, value in node.items():
+            below = (trail, key)
+            yield Leaf(KEY, key, own, above, below)
+            says = key_says(key)
+            stack.append((value, says, above | says, below, depth + 1))
+
+
+def key_says(key: str) -> int:
+    """`PATH`, `SUBJECT`, both or 0."""
+    return _key_says(key) if len(key) <= _SHORT_KEY else _key_says.__wrapped__(key)  # no long keys in the cache
+
+
+@lru_cache(maxsize=4096)
+def _key_says(key: str) -> int:
+    word = _NOT_WORD.sub("", key.lower()).rstrip("0123456789")
+    if "path" in word or word.endswith(_PATH_ENDS) or word in _PATH_KEYS:
+        return PATH | SUBJECT
+    return SUBJECT if word in _SUBJECT_KEYS else 0
+
+
+def policy_name(call: Call) -> str:
+    """The name under which rules, hooks and exemptions know a call, however the host spelt it.
+
+    `server__tool` and `server__prompt`; reading any resource of a server is `server__resources/read`, a name that no
+    tool is listed under, and that `server__*` covers.
+    """
+    return joined(call.server, "resources/read" if call.kind == RESOURCE else call.target)
+
+
+def place(trail: Trail | None) -> str:
+    """A trail as people write it: `edits[0].file_path`."""
+    shown = ""
+    while trail is not None:
+        trail, step = trail
+        shown = (f"[{step}]" if isinstance(step, int) else f".{step}") + shown
+    return shown.removeprefix(".")

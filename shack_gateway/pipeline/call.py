@@ -1,0 +1,121 @@
+"""A call on its way through the house, and what may come of it.  Pure.
+
+Call             one tools/call, resources/read or prompts/get, addressed to one server
+Outcome          what comes of it:
+  Complete       the server's result, as text that is parsed only where somebody must look into it
+  InputRequired  the server (or a stage) asks the user something first
+  Refused        *we* said no: which stage, which rule, why
+  Failed         something broke, or the server itself answered with an error
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Union
+
+TOOL, RESOURCE, PROMPT = "tool", "resource", "prompt"
+
+
+class Context(NamedTuple):
+    """What the asking host request brings along, in the house tongue (MCP 2026-07-28)."""
+
+    capabilities: Mapping[str, Any] = {}
+    """The host's client capabilities, as a stateless request would carry them."""
+    log_level: str | None = None
+    progress: Callable[[dict[str, Any]], None] | None = None
+    """Takes the params of each progress notification of the server; `None`: the host asked for none."""
+    log: Callable[[str, dict[str, Any]], None] | None = None
+    """Takes server name and params of a log message that belongs to this request."""
+    stateless: bool = False
+    """In which form the asker reads lists; nothing else in the house depends on it."""
+
+
+class Call:
+    """One call. Never changed in place: a stage that changes it returns `with_arguments(...)`.
+
+    `name` is what the host calls (`server__tool`, or the URI it asked for), `target` the server's own name or URI;
+    `params` are the host's params as they came, `arguments` what policy judges and what will be sent.
+    """
+
+    __slots__ = ("arguments", "context", "kind", "name", "number", "params", "server", "target")
+
+    def __init__(
+        self, number: int, kind: str, server: str, name: str, target: str,
+        arguments: dict[str, Any], params: Mapping[str, Any], context: Context,
+    ) -> None:
+        self.number, self.kind, self.server, self.name, self.target = number, kind, server, name, target
+        self.arguments, self.params, self.context = arguments, params, context
+
+    def with_arguments(self, arguments: dict[str, Any]) -> Call:
+        """The same call with other arguments; gates of the chain will judge it again."""
+        return Call(self.number, self.kind, self.server, self.name, self.target, arguments, self.params, self.context)
+
+
+class Complete:
+    """A result. `body` is the JSON text of the result object as the server wrote it (bytes, or chunks of a large one).
+
+    `shape` is the object with its keys and short values; long strings in it may be cut. `value` is the whole object, parsed
+    where that has not been done; neither may be changed in place: who changes a result makes a new `Complete`.
+    `stateless` says which era wrote it. `cache` is (milliseconds to live, private) where the house says so itself.
+    """
+
+    __slots__ = ("_value", "body", "cache", "server", "shape", "stateless")
+
+    def __init__(
+        self, body: bytes | list[bytes], *, server: str = "", stateless: bool = False, value: dict[str, Any] | None = None,
+        shape: Mapping[str, Any] | None = None, cache: tuple[int, bool] | None = None,
+    ) -> None:
+        self.body, self.server, self.stateless, self.cache, self._value = body, server, stateless, cache, value
+        self.shape: Mapping[str, Any] = shape if shape is not None else self.value
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The result as an object; raises `ValueError` when the server's text is no JSON object."""
+        if self._value is None:
+            value = json.loads(self.text)
+            if not isinstance(value, dict):
+                raise ValueError("the result is not a JSON object")
+            self._value = value
+        return self._value
+
+    @property
+    def text(self) -> str:
+        """The JSON text of the result in one piece."""
+        return (self.body if isinstance(self.body, bytes) else b"".join(self.body)).decode()
+
+    @property
+    def is_error(self) -> bool:
+        """True when the tool says that it failed (`isError: true`)."""
+        return self.shape.get("isError") is True
+
+
+class InputRequired(NamedTuple):
+    """The call cannot go on before the user answered (MCP 2026-07-28, multi round-trip requests)."""
+
+    requests: Mapping[str, Any]
+    state: str | None
+    server: str = ""
+    meta: Mapping[str, Any] | None = None
+
+
+class Refused(NamedTuple):
+    """We said no. `stage` is the row in `errors.FAILURES`; `text` says by which rule and what would be allowed."""
+
+    stage: str
+    text: str
+    rule: str | None = None
+
+
+class Failed(NamedTuple):
+    """Something broke. `kind` is a row of `errors.FAILURES`; `code` and `data` are the server's own where it answered
+    with an error, `reason` a short word for `data.reason` where we could not get an answer."""
+
+    kind: str
+    text: str
+    server: str = ""
+    code: int | None = None
+    data: Any = None
+    reason: str = ""
+
+
+Outcome = Union[Complete, InputRequired, Refused, Failed]

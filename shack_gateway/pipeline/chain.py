@@ -1,0 +1,145 @@
+"""The corridor: one function that every call walks.  Pure.
+
+The three rules that hold for all calls live here and nowhere else, so that no stage can forget them:
+
+  fail closed         a stage that raises refuses the call (before) or withholds the result (after)
+  judge what is sent  a gate is asked again when a later stage changed the call
+  seal what leaves    the seal (masking) treats the last form of every outcome
+"""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from .call import Call, Complete, Failed, InputRequired, Outcome, Refused
+
+
+class HookRun(NamedTuple):
+    """What a hook command did. `exit_code` is negative for a signal; `failure` says why it could not be run or was
+    stopped (`timed out after 30 s`), and then nothing else counts."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    failure: str = ""
+
+
+class Ports(NamedTuple):
+    """What stages need of the world, handed in so that they stay pure."""
+
+    workspace_root: str
+    """Absolute, links resolved."""
+    realpath: Callable[[str], str]
+    """`os.path.realpath`; raises OSError or ValueError where a path cannot be resolved."""
+    run_hook: Callable[[str, bytes, float], Awaitable[HookRun]]
+    """Command line, standard input, limit in seconds."""
+    report: Callable[[str, str], None]
+    """Level (`info`, `warning`, `error`) and text for the log."""
+    folders: Mapping[str, str] = {}
+    """The working directory of each server that has one of its own, absolute, links resolved: relative paths in the
+    arguments of such a server are relative to it."""
+
+
+class Stage:
+    """One step of the corridor; the parts that a stage does not need are left as they are here.
+
+    `gate` says that the stage only judges: it returns the very call it was given, or refuses, and is asked again when
+    a later stage changed the call. A stage never calls the next one, never writes JSON-RPC, never writes the log of
+    calls.
+    """
+
+    name = "stage"
+    gate = False
+
+    async def before(self, call: Call) -> Call | Outcome:
+        """The call as it goes on, or the outcome that ends it here."""
+        return call
+
+    async def after(self, call: Call, outcome: Outcome) -> Outcome:
+        """The outcome as it goes back; only asked when `before` let the call pass."""
+        return outcome
+
+
+class Build(Protocol):
+    """`build` of a stage file."""
+
+    def __call__(self, settings: Mapping[str, Any], ports: Ports) -> Stage | None: ...
+
+
+Route = Callable[[Call], Awaitable[Outcome]]
+Seal = Callable[[Outcome], Outcome]
+
+
+class Chain:
+    """The stages in their order with the way to the servers at the end."""
+
+    def __init__(self, stages: Sequence[Stage], route: Route, seal: Seal, report: Callable[[str, str], None]) -> None:
+        self._gates = tuple((at, s) for at, s in enumerate(stages) if s.gate)
+        self._befores = tuple((at, s) for at, s in enumerate(stages) if type(s).before is not Stage.before)
+        self._afters = tuple((at, s) for at, s in enumerate(stages) if type(s).after is not Stage.after)[::-1]
+        self._end = len(stages)
+        self._route, self._seal, self._report = route, seal, report
+
+    async def run(self, call: Call) -> Outcome:
+        """Walk the call through every stage, to its server and back; never raises an `Exception`."""
+        outcome: Outcome | None = None
+        reached = self._end
+        for at, stage in self._befores:
+            try:
+                passed = await stage.before(call)
+                if passed is call:
+                    continue
+                passed = await self._judge_again(passed, at) if isinstance(passed, Call) else _checked(passed)
+            except Exception as error:
+                passed = self._broken(stage, call, "refused", error)
+            if not isinstance(passed, Call):
+                outcome, reached = passed, at
+                break
+            call = passed
+        if outcome is None:
+            try:
+                outcome = _checked(await self._route(call))
+            except Exception as error:
+                outcome = self._unrouted(call, error)
+        for at, stage in self._afters:
+            if at < reached:
+                try:
+                    outcome = _checked(await stage.after(call, outcome))
+                except Exception as error:
+                    outcome = self._broken(stage, call, "withheld", error)
+        return self.seal(outcome)
+
+    def seal(self, outcome: Outcome) -> Outcome:
+        """The last form of anything that leaves for the host; what cannot be sealed is withheld."""
+        try:
+            return _checked(self._seal(outcome))
+        except Exception as error:
+            self._report("error", f"sealing failed: {error!r}")
+            return Refused("stage", "The answer was withheld: it could not be checked for secrets. The log says more.")
+
+    async def _judge_again(self, call: Call, changed_at: int) -> Call | Outcome:
+        """What the gates before place `changed_at` say of a call that was changed there."""
+        for at, gate in self._gates:
+            if at >= changed_at:
+                break
+            verdict = await gate.before(call)
+            if verdict is not call:
+                return _checked(verdict)        # a gate that changes a call breaks its word, and the call is refused
+        return call
+
+    def _unrouted(self, call: Call, error: Exception) -> Failed:
+        self._report("error", f"call {call.number}: routing broke: {error!r}")
+        return Failed("internal", f"The call of `{call.name}` failed inside of the gateway. "
+                                  f"The log says more under call {call.number}.")
+
+    def _broken(self, stage: Stage, call: Call, done: str, error: Exception) -> Refused:
+        self._report("error", f"call {call.number}: stage {stage.name} broke: {error!r}")
+        return Refused("stage", f"The call of `{call.name}` was {done}: the {stage.name} stage of the gateway broke. "
+                                f"The log says more under call {call.number}.", rule=stage.name)
+
+
+def _checked(outcome: object) -> Outcome:
+    """The outcome; raises where a stage returned something else, so that a forgotten `return` refuses the call."""
+    if isinstance(outcome, (Complete, InputRequired, Refused, Failed)):
+        return outcome
+    raise TypeError(f"{type(outcome).__name__} is no outcome")

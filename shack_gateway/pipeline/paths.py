@@ -1,0 +1,147 @@
+"""Paths in texts: whether a text is one, and what a server could read out of it.  Pure.
+
+Rule 1: a server may read a path in another way than we do (decode `%2e`, open a `file:` URI, take `\\` for `/`, tidy
+        `..` before it follows links), so one text has several readings, and policy wants all of them to be right.
+Rule 2: what has white space in it is prose, unless it starts as a path and goes on as one.
+"""
+from __future__ import annotations
+
+import ntpath
+import posixpath
+import re
+import unicodedata
+
+NOTHING, MAYBE, SURELY = 0, 1, 2
+"""How a text looks: no path; a relative name with a separator in it; rooted, or climbing out with `..`."""
+
+LONGEST = 4096
+"""Bytes of a path that a system can open (PATH_MAX of Linux; others allow less)."""
+LONGEST_NAME = 255
+
+_SEPARATOR = re.compile(r"[/\\]")
+_FILE_URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:){0,3}file:(?=\S)", re.IGNORECASE)
+_ROOTED = re.compile(
+    r"/|\\\\[^\\]"                                   # POSIX, UNC
+    r"|[a-z]:[/\\]"                                  # Windows drive
+    r"|~(?:[a-z_][\w.-]*\$?)?(?:[/\\]|$)"            # a home folder; `~1.2` is a version
+    r"|\.\.(?:[/\\]|$)", re.IGNORECASE)
+_WINDOWS_ROOTED = re.compile(r"[a-z]:[/\\]|\\\\|//[?.]/", re.IGNORECASE)
+_CLIMBS = re.compile(r"\.\.(?<![^/\\]\.\.)(?![^/\\])")   # a segment `..`; begins with letters, so that search is fast
+_PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+_WHITE = re.compile(r"\s")
+_LINE_END = re.compile(r"[^\S ]")
+_ENDING = re.compile(r"\.[A-Za-z]\w{0,7}$")
+_JPEG_IN_BASE64 = re.compile(r"/9j/[A-Za-z0-9+/]*={0,2}")
+_PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
+_MOST_DECODING = 8
+
+
+def quiet(text: str) -> bool:
+    """True for a text without any sign that paths are made of, under whatever reading; most texts are quiet."""
+    return ("/" not in text and "\\" not in text and ".." not in text and "~" not in text and "%" not in text
+            and text.isascii())
+
+
+def looks(text: str) -> int:
+    """`SURELY`, `MAYBE` or `NOTHING`: whether a server that is given `text` under any name could open it as a file."""
+    return max(map(_looks, _decoded(text))) if len(text) <= LONGEST else _looks(text)
+
+
+def _looks(text: str) -> int:
+    bare = text.strip()
+    if _FILE_URI.match(bare):
+        return SURELY
+    if _CLIMBS.search(bare):
+        # A server that tidies paths drops whatever stands before a `..`: white space there hides nothing.
+        tidy = posixpath.normpath(bare.replace("\\", "/"))
+        if not (_WHITE.search(bare) and _WHITE.search(tidy)):
+            return SURELY
+        bare = tidy
+    if _ROOTED.match(bare):
+        if _WHITE.search(bare):
+            return SURELY if _goes_on_as_path(bare) else NOTHING
+        return NOTHING if len(bare) > LONGEST or _JPEG_IN_BASE64.fullmatch(bare) else SURELY
+    if len(bare) <= LONGEST and _SEPARATOR.search(bare) and "://" not in bare and not _WHITE.search(bare):
+        return MAYBE
+    return NOTHING
+
+
+def _goes_on_as_path(text: str) -> bool:
+    """`/Users/me/My Documents/a` and `/tmp/my file.txt`, but not `/help me` nor `/etc/hosts is broken`."""
+    if len(text) > LONGEST or _LINE_END.search(text):
+        return False
+    words = text.split(" ")[1:]
+    inside = any(_SEPARATOR.search(word, 1) and not _SEPARATOR.match(word) for word in words)
+    return inside or _ENDING.search(text) is not None
+
+
+def readings(text: str, *, windows: bool) -> tuple[str, ...]:
+    """The paths that a server could take `text` for, as written first.
+
+    `windows` is the machine's own way of writing; on others `\\` is turned to `/` where a server might do so.
+    """
+    if ".." not in text and _PLAIN.fullmatch(text):
+        return (text,)
+    found: dict[str, None] = {}
+    for form in _decoded(text):
+        for path in (form, *_opened(form)):
+            found[path] = None
+            if not windows and "\\" in path:
+                found[path.replace("\\", "/")] = None
+    for path in tuple(found):
+        if _CLIMBS.search(path):
+            # Tidied before links are followed, as node's path.resolve does; the system follows links first.
+            found[ntpath.normpath(path) if windows else posixpath.normpath(path)] = None
+    return tuple(found)
+
+
+def foreign(path: str) -> bool:
+    """True for a Windows path with a root, which on any other system is outside of everything."""
+    return _WINDOWS_ROOTED.match(path) is not None
+
+
+def too_long(path: str) -> bool:
+    """True for what no system opens. Raises `ValueError` for a lone surrogate, which is no text at all."""
+    if len(path) <= LONGEST_NAME // 4:
+        if not path.isascii():
+            path.encode()
+        return False
+    return len(path.encode()) > LONGEST or any(len(name.encode()) > LONGEST_NAME for name in _SEPARATOR.split(path))
+
+
+def _decoded(text: str) -> tuple[str, ...]:
+    """The text, without white space round it, with `%` escapes undone (as often as they were done), and compatibility
+    characters such as `．` and `／` as plain ones."""
+    forms = {text: None, text.strip(): None}
+    if "%" in text:
+        now = text.strip()
+        for _ in range(_MOST_DECODING):
+            was, now = now, _undo_percent(now)
+            if now == was:
+                break
+            forms[now] = None
+    if not text.isascii():
+        for form in tuple(forms):
+            forms[unicodedata.normalize("NFKC", form)] = None
+    return tuple(forms)
+
+
+def _undo_percent(text: str) -> str:
+    raw = text.encode("utf-8", "surrogatepass")
+    return _PERCENT.sub(lambda escape: bytes([int(escape[1], 16)]), raw).decode("utf-8", "replace")
+
+
+def _opened(text: str) -> list[str]:
+    """The paths of a `file:` URI; none of any other text."""
+    match = _FILE_URI.match(text)
+    if not match:
+        return []
+    rest = text[match.end() :]
+    found = [rest]
+    if rest.startswith(("//", "\\\\")):
+        host, _, path = rest[2:].replace("\\", "/").partition("/")
+        # `file://host/x` is a share of that host, but there are readers that drop the host.
+        found = [f"/{path}"] if host.lower() in ("", "localhost") else [rest, f"/{path}", f"/{host}/{path}"]
+    found += [re.split("[?#]", path, maxsplit=1)[0] for path in found if "?" in path or "#" in path]
+    found += [path[1:] for path in found if path[:1] == "/" and foreign(path[1:])]
+    return found

@@ -1,0 +1,14 @@
+"""The stages of the corridor, in their order.  Pure.
+
+A stage is one file in this folder and one line in `ORDER`. The file holds:
+
+    FIELDS                         the configuration keys it owns (`config.fields.Field`)
+    build(settings, ports)         -> a stage, or None when the configuration gives it nothing to do
+"""
+from __future__ import annotations
+
+from types import ModuleType
+
+from . import hooks, masking, permissions, sandbox
+
+ORDER: tuple[ModuleType, ...] = (sandbox, permissions, hooks, masking)

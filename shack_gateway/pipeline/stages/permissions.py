@@ -1,0 +1,257 @@
+"""Permissions: which calls the owner's rules let through.  Pure.
+
+    rule     = tool | tool "(" content ")"
+    tool     = the name of a call (`arguments.policy_name`); `*` and `?` stand for any letters and any letter
+    content  = "" | "*"        any call of the tool
+             | text ":*"       the subject begins with `text` (to the letter: `rm -rf:*` matches `rm -rfv`)
+             | text            the subject is `text`; a `*` in it is a letter
+
+Rule 1: a deny rule wins over every allow rule, wherever they stand; what no rule matches gets `default_decision`.
+Rule 2: a deny rule looks at everything that may be its subject, in every spelling; an allow rule looks at one subject,
+        as it is written.
+Rule 3: rules are sorted by tool once, so that a call pays for the rules of its own tool only.
+"""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...config.fields import Field, Section, Value, choice
+from ...errors import clip
+from ..arguments import KEY, LIST, PATH, SUBJECT, leaves, policy_name
+from ..call import RESOURCE, Call, Outcome, Refused
+from ..chain import Ports, Stage
+from ..spellings import Spellings
+
+SUBJECTS = (
+    "command", "path", "file_path", "filePath", "notebook_path", "notebookPath", "url", "pattern", "query", "code",
+    "message",
+)
+"""The arguments that an allow rule looks at: the first of them that is a string. Without any, the JSON text of all."""
+
+NO_ALLOW = "blocked by permission policy: no matching allow rule (default policy is deny)"
+NO_PROMPTER = "tool call requires explicit approval; the gateway has no interactive prompter — add an allow rule"
+MOST_SHOWN = 300
+MOST_TOOLS = 20_000
+
+ANY, PREFIX, EXACT = "any", "prefix", "exact"
+
+
+class Rule(NamedTuple):
+    """One rule, read: `match` is `ANY`, `PREFIX` or `EXACT`, and says how `text` is compared."""
+
+    raw: str
+    tool: str
+    match: str
+    text: str
+
+
+def parse(raw: str) -> Rule:
+    """The rule that `raw` spells; raises `ValueError` with what is wrong with it."""
+    rule = raw.strip()
+    if not rule:
+        raise ValueError("is empty")
+    tool, opened, rest = rule.partition("(")
+    tool = tool.strip()
+    if opened and not rest.endswith(")"):
+        raise ValueError("opens a `(` that no `)` closes at its end")
+    if not opened and ")" in tool:
+        raise ValueError("closes a `)` that was not opened")
+    if not tool:
+        raise ValueError("names no tool")
+    content = rest[:-1].strip()
+    if content in ("", "*", ":*"):
+        return Rule(rule, tool, ANY, "")
+    if content.endswith(":*"):
+        return Rule(rule, tool, PREFIX, content[:-2])
+    return Rule(rule, tool, EXACT, content)
+
+
+def rules(value: Value) -> tuple[Rule, ...]:
+    """A list of rules; whatever cannot do what its writer meant is said."""
+    if not isinstance(value.data, list):
+        value.must_be("a list of rules", '`["server__tool"]`, also for a single one')
+    found = []
+    for element in value.elements():
+        if not isinstance(element.data, str):
+            element.must_be("a rule, which is a string")
+            continue
+        try:
+            rule = parse(element.data)
+        except ValueError as error:
+            element.error(str(error), "Write `server__tool` or `server__tool(text)`.")
+            continue
+        if "__" not in rule.tool and not _is_glob(rule.tool):
+            element.warn("can never match: a tool is named `server__tool`", "Put the server's name before it.")
+        if "*" in rule.text:
+            element.warn("takes the `*` in its parentheses for a letter", "Only `:*` at the end stands for any text.")
+        found.append(rule)
+    return tuple(found)
+
+
+class _Permissions(Section):
+    """The section, with a word on allow rules that change nothing."""
+
+    def __call__(self, value: Value) -> dict[str, Any]:
+        read = super().__call__(value)
+        if read["allow"] and read["default_decision"] == "allow":
+            value.member("allow").warn("has no effect: what no rule matches is allowed anyway",
+                                       'Set `"default_decision": "deny"` to allow nothing else.')
+        return read
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("permissions", _Permissions((
+        Field("default_decision", choice("allow", "deny", "prompt", "ask"), "allow", "What happens to a call that no "
+              "rule matches. `prompt`, also written `ask`, refuses it: the gateway cannot ask.",
+              "allow, deny, prompt or ask"),
+        Field("allow", rules, (), "Calls that pass where the default is another.", "list of rules"),
+        Field("deny", rules, (), "Calls that are refused, whatever else is allowed.", "list of rules"),
+    )), None, "Which calls are let through.", "object"),
+)
+
+
+def build(settings: Mapping[str, Any], ports: Ports) -> Stage | None:
+    """The stage; none where everything is allowed anyway."""
+    read = settings.get("permissions")
+    if not read or (not read["deny"] and read["default_decision"] == "allow"):
+        return None
+    return Permissions(read, ports)
+
+
+class Permissions(Stage):
+    """Refuses calls that a deny rule matches, or that need an allow rule and have none."""
+
+    name = "permissions"
+    gate = True
+
+    def __init__(self, read: Mapping[str, Any], ports: Ports) -> None:
+        self._spellings = Spellings(ports)
+        self._deny = _by_tool(read["deny"])
+        self._allow = _by_tool(read["allow"])
+        self._default = read["default_decision"]
+        self._tools: dict[str | tuple[str, str], tuple[_Rules, _Rules]] = {}
+
+    async def before(self, call: Call) -> Call | Outcome:
+        """The call, or by which rule it is refused."""
+        name = policy_name(call)
+        key = name if call.name == name or call.kind == RESOURCE else (name, call.name)
+        ready = self._tools.get(key)
+        deny, allow = ready if ready is not None else self._sort(key)
+        rule = deny.any
+        if rule is None and deny.scoped:
+            try:
+                rule = self._denied(call, deny)
+            except RecursionError as error:
+                return Refused(self.name, f"blocked by permission policy: {error}", rule="depth")
+        if rule is not None:
+            raw = clip(rule.raw, MOST_SHOWN)
+            return Refused(self.name, f"blocked by permission policy: matched deny rule '{raw}'", rule=raw)
+        if self._default == "allow" or allow.any or (allow.scoped and allow.match((_subject(call),))):
+            return call
+        text = NO_ALLOW if self._default == "deny" else NO_PROMPTER
+        return Refused(self.name, f"{text} for `{clip(name, MOST_SHOWN)}`", rule=f"default_decision: {self._default}")
+
+    def _sort(self, key: str | tuple[str, str]) -> tuple[_Rules, _Rules]:
+        """The rules about one tool, sorted at its first call; `key` holds the names that rules may call it by."""
+        names = (key,) if isinstance(key, str) else key
+        deny = _Rules(_about(names, *self._deny), self._spellings.of_rule)
+        allow = _Rules(_about(names, *self._allow), lambda text: (text,))
+        if len(self._tools) >= MOST_TOOLS:
+            self._tools.clear()
+        self._tools[key] = deny, allow
+        return deny, allow
+
+    def _denied(self, call: Call, deny: _Rules) -> Rule | None:
+        if call.kind == RESOURCE:
+            return deny.match(self._spell(call, call.target, PATH) | self._spell(call, call.name, PATH))
+        for leaf in leaves(call.arguments):
+            if leaf.kind == KEY and not leaf.above & SUBJECT or not (leaf.own | leaf.above) & SUBJECT:
+                continue
+            rule = deny.match(self._spell(call, leaf.text, 0 if leaf.kind == LIST else leaf.above & PATH))
+            if rule is not None:
+                return rule
+        return deny.match(_json_texts(call.arguments)) if deny.about_json else None
+
+    def _spell(self, call: Call, text: str, path: int) -> set[str]:
+        return self._spellings.of_text(text, call.server, path=bool(path))
+
+
+class _Rules:
+    """Rules about one tool, ready to be asked at the cost of a few look-ups however many they are."""
+
+    __slots__ = ("_exact", "_prefixes", "about_json", "any", "scoped")
+
+    def __init__(self, rules: Iterable[Rule], spell: Callable[[str], Iterable[str]]) -> None:
+        self.any: Rule | None = None
+        self._exact: dict[str, Rule] = {}
+        prefixes: dict[int, dict[str, Rule]] = {}
+        for rule in rules:
+            if rule.match == ANY:
+                self.any = self.any or rule
+                continue
+            for text in spell(rule.text):
+                table = self._exact if rule.match == EXACT else prefixes.setdefault(len(text), {})
+                table.setdefault(text, rule)
+        self._prefixes = tuple(prefixes.items())
+        self.scoped = bool(self._exact or prefixes)
+        self.about_json = any(text.startswith("{") for table in (self._exact, *prefixes.values()) for text in table)
+
+    def match(self, texts: Iterable[str]) -> Rule | None:
+        """The rule that one of the texts is matched by."""
+        for text in texts:
+            rule = self._exact.get(text)
+            if rule is not None:
+                return rule
+            for length, table in self._prefixes:
+                rule = table.get(text[:length])
+                if rule is not None:
+                    return rule
+        return None
+
+
+_Globs = list[tuple["re.Pattern[str]", Rule]]
+
+
+def _by_tool(rules: Iterable[Rule]) -> tuple[dict[str, list[Rule]], _Globs]:
+    """Rules by the tool they name, and those that name several."""
+    exact: dict[str, list[Rule]] = {}
+    globs: _Globs = []
+    for rule in rules:
+        if _is_glob(rule.tool):
+            pattern = re.escape(rule.tool).replace(r"\*", ".*").replace(r"\?", ".")
+            globs.append((re.compile(pattern, re.DOTALL), rule))
+        else:
+            exact.setdefault(rule.tool, []).append(rule)
+    return exact, globs
+
+
+def _about(names: Iterable[str], exact: dict[str, list[Rule]], globs: _Globs) -> Iterator[Rule]:
+    for name in names:
+        yield from exact.get(name, ())
+        for pattern, rule in globs:
+            if pattern.fullmatch(name):
+                yield rule
+
+
+def _is_glob(tool: str) -> bool:
+    return "*" in tool or "?" in tool
+
+
+def _subject(call: Call) -> str:
+    """What an allow rule looks at."""
+    if call.kind == RESOURCE:
+        return call.target
+    for key in SUBJECTS:
+        value = call.arguments.get(key)
+        if isinstance(value, str):
+            return value
+    return json.dumps(call.arguments)
+
+
+def _json_texts(arguments: dict[str, Any]) -> set[str]:
+    """The JSON text of the arguments as 0.1.0 wrote it, and in other usual forms."""
+    return {json.dumps(arguments, ensure_ascii=ascii, separators=separators)
+            for ascii in (True, False) for separators in (None, (",", ":"))}

@@ -1,0 +1,189 @@
+"""Sandbox: no path in the arguments of a call leads out of the workspace.  Pure.
+
+What counts as a path:
+  under a key that names files (`path`, `outputDir`, `source`, ...)    every text
+  anywhere, object keys included                                       what `paths.looks` takes for one
+  resources                                                            the URI, when it is or holds one
+
+Rule 1: every reading of a path must stay inside, with links followed; what cannot be resolved is refused.
+Rule 2: a refusal shows the path as the caller wrote it, never where it leads.
+Rule 3: this binds servers that do what they were asked to. It is no wall against a server that means harm.
+"""
+from __future__ import annotations
+
+import ntpath
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from ...config.fields import Field, Value
+from ...errors import clip
+from ..arguments import LIST, PATH, VALUE, Leaf, key_says, leaves, place, policy_name
+from ..call import RESOURCE, Call, Outcome, Refused
+from ..chain import Ports, Stage
+from ..paths import LONGEST, MAYBE, NOTHING, SURELY, foreign, looks, quiet, readings, too_long
+
+START = "sandbox violation: directory traversal blocked: "
+MOST_SHOWN = 300
+
+
+def exemptions(value: Value) -> dict[str, tuple[str, ...]]:
+    """A list of `server__tool:argument`; read as arguments by tool."""
+    found: dict[str, tuple[str, ...]] = {}
+    if not isinstance(value.data, list):
+        value.must_be("a list of strings", '`["server__tool:argument"]`')
+    for element in value.elements():
+        tool, colon, argument = element.data.strip().partition(":") if isinstance(element.data, str) else ("", "", "")
+        if not (colon and argument and "__" in tool):
+            element.error("is not of the form `server__tool:argument`", "Write for example `api__get:route`.")
+        found[tool] = (*found.get(tool, ()), argument)
+    return found
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("sandbox_exempt", exemptions, {}, "Arguments that look like paths but are none, as `server__tool:argument`; "
+          "`argument` may lead deeper (`options.route`) and covers everything below it.", "list of strings"),
+)
+
+
+def build(settings: Mapping[str, Any], ports: Ports) -> Stage | None:
+    """The sandbox; there is no configuration without it."""
+    return Sandbox(ports, settings.get("sandbox_exempt", {}))
+
+
+class Sandbox(Stage):
+    """Refuses calls that name files outside of the workspace."""
+
+    name = "sandbox"
+    gate = True
+
+    def __init__(self, ports: Ports, exempt: Mapping[str, tuple[str, ...]]) -> None:
+        self._root, self._realpath, self._folders = ports.workspace_root, ports.realpath, ports.folders
+        self._windows = bool(ntpath.splitdrive(self._root)[0])
+        self._tree = self._root.rstrip("/\\") + ("\\" if self._windows else "/")
+        self._outside = f"is outside workspace root {self._root}"
+        self._exempt = exempt
+
+    async def before(self, call: Call) -> Call | Outcome:
+        """The call, or why one of its paths is refused."""
+        if call.kind == RESOURCE:
+            return self._judge_resource(call)
+        for key, value in call.arguments.items():
+            # Flat arguments without anything like a path are most of all calls: they cost a microsecond.
+            if key_says(key) & PATH or not quiet(key):
+                return self._judge_tree(call)
+            if isinstance(value, str):
+                if not quiet(value):
+                    return self._judge_tree(call)
+            elif isinstance(value, (dict, list)):
+                return self._judge_tree(call)
+        return call
+
+    def _judge_tree(self, call: Call) -> Call | Refused:
+        try:
+            for leaf in leaves(call.arguments):
+                certainty = _certainty(leaf)
+                if certainty is NOTHING:
+                    continue
+                reason = self._escape(leaf.text, certainty, call.server)
+                if reason and not self._is_exempt(call, leaf):
+                    return self._refuse(call, leaf.text, reason, place(leaf.trail))
+        except RecursionError as error:
+            return Refused(self.name, f"{START}{error}", rule="depth")
+        return call
+
+    def _judge_resource(self, call: Call) -> Call | Refused:
+        for uri in dict.fromkeys((call.target, call.name)):
+            certainty = looks(uri)
+            reason = self._escape(uri, certainty, call.server) if certainty else ""
+            if reason and "uri" not in self._exempt.get(policy_name(call), ()):
+                return self._refuse(call, uri, reason, "uri")
+        return call
+
+    def _escape(self, text: str, certainty: int, server: str) -> str:
+        """Why `text`, read as a path, is refused; `""` when every reading of it stays inside."""
+        if certainty is MAYBE:
+            # Not rooted, whatever it starts with: `\d+/x` is a pattern, and on Windows must not become a path.
+            text = text.lstrip("/\\")
+        if reason := _unreadable(text):
+            return reason if certainty is SURELY else ""
+        folders = dict.fromkeys((self._root, self._folders.get(server, self._root)))
+        for path in readings(text, windows=self._windows):
+            if certainty is SURELY and (path.startswith("~") or not self._windows and foreign(path)):
+                return self._outside            # whose home `~` is, only the server knows
+            for folder in folders:
+                try:
+                    if not self._inside(self._realpath(self._joined(folder, path))):
+                        return self._outside
+                except (OSError, ValueError) as error:
+                    # What may be a path but cannot be opened is harmless; what is one is refused.
+                    if certainty is SURELY:
+                        return f"cannot be resolved: {_why(error)}"
+        return ""
+
+    def _joined(self, folder: str, path: str) -> str:
+        if self._windows:
+            return ntpath.join(folder, path)
+        if path.startswith("//"):
+            path = "/" + path.lstrip("/")       # the same to the system, but not to realpath
+        return posixpath.join(folder, path)
+
+    def _inside(self, real: str) -> bool:
+        if self._windows:
+            real, root, tree = (ntpath.normcase(path) for path in (real, self._root, self._tree))
+            return real == root or real.startswith(tree)
+        return real == self._root or real.startswith(self._tree)
+
+    def _is_exempt(self, call: Call, leaf: Leaf) -> bool:
+        exempt = self._exempt.get(policy_name(call))
+        if not exempt:
+            return False
+        argument = _keys(leaf)
+        return any(argument == name or argument.startswith(f"{name}.") for name in exempt)
+
+    def _refuse(self, call: Call, text: str, reason: str, where: str) -> Refused:
+        where = clip(where, MOST_SHOWN)
+        said = (f"{START}{clip(text, MOST_SHOWN)} {reason} (argument `{where}` of `{clip(policy_name(call), MOST_SHOWN)}`). "
+                "Allowed are paths inside the workspace, absolute or relative to its root. An argument that is no path can "
+                "be listed by the owner of the gateway in `sandbox_exempt`.")
+        return Refused(self.name, said, rule=where)
+
+
+def _certainty(leaf: Leaf) -> int:
+    """How sure it is that a text is meant as a path."""
+    if leaf.kind == LIST:
+        return NOTHING
+    if leaf.kind == VALUE and leaf.own & PATH:
+        return SURELY
+    certainty = NOTHING if quiet(leaf.text) else looks(leaf.text)
+    if certainty is NOTHING and leaf.above & PATH and len(leaf.text) <= LONGEST:
+        return MAYBE                            # `{"path": {"value": "link"}}`
+    return certainty
+
+
+def _keys(leaf: Leaf) -> str:
+    """The trail without list indices: `edits.file_path`."""
+    keys = []
+    trail: Any = leaf.trail
+    while trail is not None:
+        trail, step = trail
+        if isinstance(step, str):
+            keys.append(step)
+    return ".".join(reversed(keys))
+
+
+def _unreadable(text: str) -> str:
+    """What makes a text unusable as a path on every system, or `""`."""
+    if "\0" in text:
+        return "cannot be resolved: it holds a NUL character"
+    try:
+        return "cannot be resolved: the name is too long" if too_long(text) else ""
+    except UnicodeError:
+        return "cannot be resolved: it holds half of a surrogate pair"
+
+
+def _why(error: Exception) -> str:
+    """What is wrong, without the path: the system's message may tell where a link leads."""
+    if isinstance(error, OSError):
+        return error.strerror or "the system refuses it"
+    return "it is no usable name"

@@ -1,0 +1,148 @@
+"""Hook commands, run by the shell in a session of their own, with limits on time and words.
+
+Rule 1: a hook is over when its command exits, not when its pipes end: what it left in the background keeps running
+        (as with 0.1.0) until the gateway ends, and then is ended too.
+Rule 2: at its time limit, past its words, cancelled, or at `Shell.close`, a hook is killed with all that it started.
+Rule 3: hooks run side by side, as many as there are calls; nothing here waits in a thread.
+"""
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+
+from .children import Child, Keeper
+from .pipeline.chain import HookRun
+from .pipes import Outbox, Reader, Writer
+from .slot import Slot
+
+MOST_WORDS = 65_536
+"""Bytes on standard output, and on standard error."""
+SHUTTING_DOWN = "was stopped: the gateway is shutting down"
+THREADED_SECS = 0.1
+"""How long the last words of a hook may take where a thread reads its pipes (Windows)."""
+LINGER_SECS = 1.0
+"""How often we look whether what hooks left in the background is still there."""
+
+
+class Shell:
+    """Runs hook commands with the environment and working directory of the gateway."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, keeper: Keeper, environ: Mapping[str, str]) -> None:
+        self._loop, self._keeper, self._environ = loop, keeper, environ
+        self._running: set[_Hook] = set()
+        self._lingering: list[Child] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def run(self, command: str, payload: bytes, limit_secs: float) -> HookRun:
+        """Run `command` with `payload` on its standard input; waits in a `Slot`, raises nothing but `Cancelled`."""
+        if self._closed:
+            return HookRun(-1, "", "", SHUTTING_DOWN)
+        try:
+            child = Child(self._loop, self._keeper, self._argv(command), env=self._environ, cwd=None,
+                          on_exit=lambda exit_code: hook.exited(exit_code))
+        except (OSError, ValueError) as error:
+            return HookRun(-1, "", "", f"failed to spawn hook: {error}")
+        hook = _Hook(self._loop, child, payload, limit_secs, self._over)
+        self._running.add(hook)
+        try:
+            return await hook.slot
+        except BaseException:
+            hook.fail("cancelled")
+            raise
+
+    def close(self) -> None:
+        """Kill what runs, and what was left in the background; later runs fail at once."""
+        self._closed = True
+        for hook in list(self._running):
+            hook.fail(SHUTTING_DOWN)
+        self._look()
+        for child in self._lingering:
+            child.kill()
+
+    def _argv(self, command: str) -> list[str] | str:
+        if sys.platform == "win32":
+            return f'{self._environ.get("COMSPEC", "cmd.exe")} /d /s /c "{command}"'
+        return ["/bin/sh", "-c", command]
+
+    def _over(self, hook: _Hook) -> None:
+        """The command of a hook has ended."""
+        self._running.discard(hook)
+        if hook.child.let_go():
+            self._lingering.append(hook.child)
+            if self._timer is None:
+                self._timer = self._loop.call_later(LINGER_SECS, self._look)
+
+    def _look(self) -> None:
+        """Forget who has gone from the background: the group's number may soon be somebody else's."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._lingering = [child for child in self._lingering if child.let_go()]
+        self._timer = self._loop.call_later(LINGER_SECS, self._look) if self._lingering else None
+
+
+class _Hook:
+    """One run. `slot` is settled once: by the exit, or by whatever breaks it off."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, child: Child, payload: bytes, limit_secs: float,
+        over: Callable[[_Hook], None],
+    ) -> None:
+        self.slot: Slot[HookRun] = Slot()
+        self.child = child
+        self._loop, self._over = loop, over
+        outbox = Outbox(loop)
+        self._input = Writer(loop, child.stdin, outbox, lambda error: None)  # a hook need not read
+        self._output = _Words(self, loop, child.stdout, outbox, "output")
+        self._errors = _Words(self, loop, child.stderr, outbox, "error")
+        self._timer = loop.call_later(limit_secs, self.fail, f"timed out after {limit_secs:g} s")
+        self._input.send(payload)
+        self._input.close_when_flushed()
+
+    def exited(self, exit_code: int) -> None:
+        """The command has ended; what it said is in the pipes, if it did not leave them yet."""
+        if self._output.reader.threaded:
+            self._loop.call_later(THREADED_SECS, self._end, exit_code)
+        else:
+            self._end(exit_code)
+
+    def fail(self, why: str) -> None:
+        """Break off: kill the command with all that it started. Nothing happens to a run that is settled."""
+        if not self.slot.settled:
+            self.child.kill()
+            self._settle(HookRun(-1, self._output.text(), self._errors.text(), why))
+
+    def _end(self, exit_code: int) -> None:
+        self._output.reader.drain()
+        self._errors.reader.drain()
+        if not self.slot.settled:
+            self._settle(HookRun(exit_code, self._output.text(), self._errors.text()))
+        self._over(self)
+
+    def _settle(self, run: HookRun) -> None:
+        self._timer.cancel()
+        self._input.close()
+        self._output.reader.close()
+        self._errors.reader.close()
+        self.slot.settle(run)
+
+
+class _Words:
+    """What a hook says on one of its pipes."""
+
+    def __init__(self, hook: _Hook, loop: asyncio.AbstractEventLoop, fd: int, outbox: Outbox, name: str) -> None:
+        self._hook, self._name = hook, name
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self.reader = Reader(loop, fd, self._take, lambda: None, outbox)
+
+    def text(self) -> str:
+        return b"".join(self._chunks).decode("utf-8", "replace")
+
+    def _take(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size > MOST_WORDS:
+            self._hook.fail(f"wrote more than {MOST_WORDS} bytes to its standard {self._name}")
+        else:
+            self._chunks.append(chunk)

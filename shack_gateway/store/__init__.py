@@ -1,0 +1,1 @@
+"""What must survive a run: files of ours in the state folder."""

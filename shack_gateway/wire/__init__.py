@@ -1,0 +1,1 @@
+"""Bytes and messages: framing, ids, what is still open, what each era allows.  Pure."""

@@ -1,0 +1,354 @@
+"""A line of bytes ⇄ a JSON-RPC message.  Pure.
+
+Rule 1: lines are split at `\n` bytes only (U+2028 and its like are legal inside a JSON string).
+Rule 2: a result is taken out of its line as text and put into the next line as text; nothing is encoded anew that
+        nobody changed. Its JSON is checked all the same, so that a server's broken line never becomes ours.
+Rule 3: a large line stays a list of chunks from the first read to the last write.
+"""
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from json.decoder import scanstring  # type: ignore[attr-defined]  # public in CPython, missing in the stubs
+from typing import Any, NamedTuple, Union
+
+from ..errors import WireError
+from .dialect import is_request_id
+from .splice import DECODER, scan
+
+KEPT_WHOLE = 256 * 1024
+"""Bytes up to which a line is joined to one piece; a longer one is handled as chunks."""
+
+HEAD = 256
+"""Bytes of an unusable line that are kept, to tell whose answer it would have been."""
+
+SHORT = 1024
+"""Characters up to which a piece of a large line is never cut out: keys and words that we read are shorter."""
+
+Body = Union[bytes, "list[bytes]"]
+
+
+class Request(NamedTuple):
+    """Somebody asks; `id` is theirs, a string or an integer."""
+
+    id: str | int
+    method: str
+    params: dict[str, Any]
+
+
+class Notification(NamedTuple):
+    """Somebody tells; nobody answers."""
+
+    method: str
+    params: dict[str, Any]
+
+
+class Result(NamedTuple):
+    """An answer. `body` is the JSON text of the result; `value` its object, whole when `exact`, and otherwise with
+    long runs inside its strings cut out (its keys and short values can be relied upon)."""
+
+    id: Any
+    body: Body
+    value: dict[str, Any]
+    exact: bool = True
+
+
+class ErrorAnswer(NamedTuple):
+    """An answer that is an error."""
+
+    id: Any
+    code: int
+    message: str
+    data: Any = None
+
+
+Message = Union[Request, Notification, Result, ErrorAnswer]
+
+
+class TooLong(NamedTuple):
+    """In place of a line that was longer than allowed; `size` counts its bytes, `head` is how it began."""
+
+    size: int
+    head: bytes = b""
+
+
+Line = Union[bytes, "list[bytes]", TooLong]
+
+
+class Lines:
+    """Cuts a stream of bytes into lines of at most `limit` bytes; whatever the chunks, the lines are the same."""
+
+    __slots__ = ("_head", "_limit", "_pieces", "_size")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._head = b""
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[Line]:
+        """The lines that end in `chunk`, without their ends; blank lines are left out."""
+        *ended, rest = chunk.split(b"\n")
+        if self._size and ended:
+            ended[0] = self._finish(ended[0])  # type: ignore[assignment]  # a line of any kind
+        if rest:
+            self._keep(rest)
+        limit = self._limit
+        return [_cut(line) if type(line) is not bytes or len(line) <= limit else TooLong(len(line), line[:HEAD])
+                for line in ended if line and (type(line) is not bytes or not line.isspace())]
+
+    def rest(self) -> list[Line]:
+        """At the end of the stream: the last line, if it had no end."""
+        if not self._size:
+            return []
+        line = self._finish(b"")
+        return [] if isinstance(line, bytes) and line.isspace() else [_cut(line)]
+
+    def _keep(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size <= self._limit:
+            self._pieces.append(piece)
+        elif not self._head:
+            self._head = b"".join((*self._pieces, piece))[:HEAD]
+            self._pieces.clear()
+
+    def _finish(self, piece: bytes) -> Line:
+        self._keep(piece)
+        pieces, size, head = self._pieces, self._size, self._head
+        self._pieces, self._size, self._head = [], 0, b""
+        if size > self._limit:
+            return TooLong(size, head)
+        return b"".join(pieces) if size <= KEPT_WHOLE else pieces
+
+
+def _cut(line: Line) -> Line:
+    """The line without the `\\r` of a CRLF ending."""
+    if type(line) is bytes:
+        return line[:-1] if line[-1] == 13 else line
+    if type(line) is list and line[-1].endswith(b"\r"):
+        line[-1] = line[-1][:-1]
+    return line
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+_ID_FIRST = re.compile(r'\{"jsonrpc": ?"2\.0", ?"id": ?(-?[0-9]{1,18}), ?"result": ?(?=\{)').match
+_ID_LAST = re.compile(r'\{"result": ?(?=\{)').match
+_ID_LAST_TAIL = re.compile(r', ?"jsonrpc": ?"2\.0", ?"id": ?(-?[0-9]{1,18})\}[ \t]*').fullmatch
+_HALF_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z").search
+
+
+def read(line: bytes | list[bytes]) -> Message | list[Any] | None:
+    """The message in a line, the values of a batch, or None for an object that asks for nothing.
+
+    Raises `WireError` for everything else, with the id of the request where one can be told.
+    """
+    if type(line) is list:
+        return _read_large(line)
+    text = _text(line)
+    return _result(line, text) or _message(_value(text))
+
+
+_ID_IN_HEAD = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(-?[0-9]{1,18})\s*,\s*"(?:result|error)"').match
+
+
+def id_in_head(head: bytes) -> int | None:
+    """The id of an answer whose line is of no use but for its beginning."""
+    found = _ID_IN_HEAD(head)
+    return int(found[1]) if found else None
+
+
+def _text(line: bytes | list[bytes]) -> str:
+    try:
+        return (line if isinstance(line, bytes) else b"".join(line)).decode()
+    except UnicodeDecodeError as error:
+        raise WireError("parse", f"parse error: byte {error.start} is not UTF-8") from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return DECODER.decode(text)
+    except RecursionError:
+        raise WireError("parse", "parse error: nested too deeply") from None
+    except ValueError as error:
+        raise WireError("parse", f"parse error: {error}") from None
+
+
+def _result(line: Body, text: str, *, exact: bool = True) -> Result | None:
+    """The answer in `line` when it has one of the two usual forms; None says: look closer.
+
+    The value is scanned in place, so that the body is known to be exactly one JSON object and the rest of the line to
+    be exactly the envelope: a second `id` or `result` cannot hide behind the first.
+    """
+    head = _ID_FIRST(text)
+    last = None if head else _ID_LAST(text)
+    if head is None and last is None:
+        return None
+    start = (head or last).end()  # type: ignore[union-attr]  # one of them matched
+    try:
+        value, end = scan(text, start)
+    except (ValueError, RecursionError):
+        return None
+    if head is not None:
+        if text[end:].rstrip(" \t") != "}":
+            return None
+        number = head[1]
+    else:
+        tail = _ID_LAST_TAIL(text, end)
+        if tail is None:
+            return None
+        number = tail[1]
+    # The envelope is ASCII, so the distances from both ends are the same in bytes and in characters.
+    return Result(int(number), _inside(line, start, len(text) - end), value, exact)
+
+
+def _inside(line: Body, before: int, behind: int) -> Body:
+    if isinstance(line, bytes):
+        return line[before : len(line) - behind]
+    while len(line[0]) < before:
+        line[:2] = [line[0] + line[1]]
+    while len(line[-1]) < behind:
+        line[-2:] = [line[-2] + line[-1]]
+    line[0] = line[0][before:]
+    line[-1] = line[-1][: len(line[-1]) - behind]
+    return line
+
+
+def _read_large(chunks: list[bytes]) -> Message | list[Any] | None:
+    """A line of many chunks, checked without holding it a second time where its bulk is text."""
+    short = _shortened(chunks)
+    if len(short) * 4 < sum(map(len, chunks)):
+        answer = _result(chunks, short, exact=False)
+        if answer is not None:
+            return answer
+    text = _text(chunks)
+    return _result(chunks, text) or _message(_value(text))
+
+
+def _shortened(chunks: list[bytes]) -> str:
+    """The line without the bulk of its long strings: if what is left is JSON, so is the whole.
+
+    A chunk that could stand inside a string from its first character to its last leaves a `~` behind, which is legal
+    inside a string only; so does the rest of an escape that was cut in two, where `\\~` is legal nowhere.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    parts: list[str] = []
+    carried = ""
+    try:
+        for chunk in chunks:
+            piece = carried + decoder.decode(chunk)
+            half = _HALF_ESCAPE(piece, max(0, len(piece) - 32))
+            carried = half[1] if half else ""
+            if half:
+                piece = piece[: half.start(1)]
+            parts.append("~" if len(piece) > SHORT and _is_inside_a_string(piece) else piece)
+        parts.append(carried + decoder.decode(b"", final=True))
+    except UnicodeDecodeError:
+        raise WireError("parse", "parse error: a long line is not UTF-8") from None
+    return "".join(parts)
+
+
+def _is_inside_a_string(piece: str) -> bool:
+    try:
+        return bool(scanstring(piece + '"', 0)[1] == len(piece) + 1)
+    except ValueError:
+        return False
+
+
+def _message(value: Any) -> Message | list[Any] | None:
+    if type(value) is list:
+        return value
+    return message(value)
+
+
+def message(value: Any) -> Message | None:
+    """What one JSON value says; None for an object that neither asks, tells nor answers. Raises `WireError`."""
+    if type(value) is not dict:
+        raise WireError("invalid request", "invalid request: a message must be a JSON object")
+    id = value.get("id")
+    known = is_request_id(id)
+    if "method" in value:
+        if value.get("jsonrpc") != "2.0":
+            raise WireError("invalid request", 'invalid request: `"jsonrpc": "2.0"` is missing', id=id if known else None)
+        return _question(value, id, known)
+    if "result" in value or "error" in value:
+        return _answer(value, id)
+    if value.get("jsonrpc") != "2.0" or known:
+        raise WireError("invalid request", "invalid request: `method` is missing", id=id if known else None)
+    if id is not None:
+        raise WireError("invalid request", "invalid request: an id must be a string or an integer")
+    return None
+
+
+def _question(value: dict[str, Any], id: Any, known: bool) -> Request | Notification:
+    method, params = value["method"], value.get("params")
+    if id is not None and not known:
+        raise WireError("invalid request", "invalid request: an id must be a string or an integer")
+    if type(method) is not str:
+        raise WireError("invalid request", "invalid request: `method` must be a string", id=id)
+    if params is None:
+        params = {}
+    elif type(params) is not dict:
+        raise WireError("bad params", "`params` must be an object", id=id)
+    return Request(id, method, params) if known else Notification(method, params)
+
+
+def _answer(value: dict[str, Any], id: Any) -> Result | ErrorAnswer:
+    error = value.get("error")
+    if error is None:
+        result = value.get("result")
+        if type(result) is not dict:
+            # `null` has always been taken for an empty result (0.1.0); other values are no MCP result.
+            result = {} if result is None else {"value": result}
+        return Result(id, encode(result), result)
+    if type(error) is not dict:
+        return ErrorAnswer(id, -32603, f"error without a code: {str(error)[:200]}")
+    code, text = error.get("code"), error.get("message")
+    return ErrorAnswer(id, code if type(code) is int else -32603, text if type(text) is str else "error", error.get("data"))
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
+
+
+def encode(value: Any) -> bytes:
+    """JSON text, compact and ASCII (lone surrogates stay escapes). Raises ValueError for numbers JSON does not have,
+    RecursionError for values nested too deeply."""
+    return _encode(value).encode("ascii")
+
+
+def id_text(id: str | int) -> bytes:
+    """The JSON text of a request id, with its very type: `1` and `"1"` are two ids."""
+    return b"%d" % id if type(id) is int else encode(id)
+
+
+def request_line(id: int, method: str, params: bytes) -> bytes:
+    """A request of ours; `params` is JSON text."""
+    return b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":%s}\n' % (id, method.encode("ascii"), params)
+
+
+def notification_line(method: str, params: dict[str, Any] | None = None) -> bytes:
+    """A notification."""
+    value: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+    if params is not None:
+        value["params"] = params
+    return encode(value) + b"\n"
+
+
+def result_line(id: str | int, body: Body) -> Body:
+    """An answer around the text of its result: one piece, or the chunks of a large one."""
+    head = b'{"jsonrpc":"2.0","id":%s,"result":' % id_text(id)
+    if isinstance(body, bytes):
+        return head + body + b"}\n"
+    return [head, *body, b"}\n"]
+
+
+def error_line(id: str | int | None, code: int, text: str, data: Any = None) -> bytes:
+    """An error; without an id where the request's id could not be read (a null id is in no MCP schema)."""
+    error: dict[str, Any] = {"code": code, "message": text}
+    if data is not None:
+        error["data"] = data
+    value: dict[str, Any] = {"jsonrpc": "2.0", "error": error} if id is None else {"jsonrpc": "2.0", "id": id, "error": error}
+    return encode(value) + b"\n"

@@ -1,0 +1,106 @@
+"""What real hosts and servers read from the gateway: valid by the official schemas, and unchanged where nothing is."""
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from kit import schema
+
+from .installed import CLIENTS
+from .runs import MODES, Runs, client_named
+
+pytestmark = pytest.mark.interop
+
+Line = tuple[str, bytes]
+
+
+def messages(lines: list[Line]) -> list[tuple[str, Any]]:
+    return [(side, json.loads(line)) for side, line in lines]
+
+
+def session_of(conversation: list[tuple[str, Any]]) -> str:
+    """The revision that a conversation settled on; the stateless one when nobody shook hands."""
+    asked = {message["id"] for side, message in conversation if side == ">" and message.get("method") == "initialize"}
+    for side, message in conversation:
+        if side == "<" and message.get("id") in asked and "result" in message:
+            return str(message["result"]["protocolVersion"])
+    return schema.STATELESS
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS if not client.name.endswith("-pinned")])
+def test_every_message_of_the_gateway_is_valid_on_both_sides(runs: Runs, client_name: str, mode: str) -> None:
+    schema.needed()
+    through = runs.through(client_named(client_name), mode)
+    found = []
+    for lines in through.wire("host"):
+        conversation = messages(lines)
+        found += schema.judge(conversation, session_of(conversation), only="<")
+    for server in runs.servers:
+        for lines in through.wire(server.name):
+            conversation = messages(lines)
+            found += schema.judge(conversation, session_of(conversation), only=">")
+    assert not found, "\n".join(found[:20])
+
+
+def result_texts(lines: list[Line], method: str) -> list[bytes]:
+    """The bytes of each result to requests of a method, as they stand on the wire."""
+    asked, texts = set(), []
+    for side, line in lines:
+        message = json.loads(line)
+        if side == ">" and message.get("method") == method:
+            asked.add(json.dumps(message["id"]))
+        elif side == "<" and "result" in message and json.dumps(message["id"]) in asked:
+            text = line.decode()
+            start = text.index('"result":') + len('"result":')
+            _, end = json.JSONDecoder().raw_decode(text, start)
+            texts.append(text[start:end].encode())
+    return texts
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS if client.era == "handshake"])
+def test_a_result_that_nobody_changes_keeps_its_bytes(runs: Runs, client_name: str, mode: str) -> None:
+    """Asked where no era has to be bridged: a handshake host before handshake servers."""
+    through = runs.through(client_named(client_name), mode)
+    arrived = {text for lines in through.wire("host") for text in result_texts(lines, "tools/call")}
+    checked = 0
+    for server in runs.servers:
+        if server.era == "handshake":
+            for lines in through.wire(server.name):
+                for text in result_texts(lines, "tools/call"):
+                    assert text in arrived, text[:500]
+                    checked += 1
+    assert checked > 20
+
+
+@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS])
+def test_a_process_that_is_only_probed_starts_no_server(runs: Runs, client_name: str) -> None:
+    """TypeScript 2.x asks a throw-away copy of us for our era, and python 2.x the process it stays with."""
+    through = runs.through(client_named(client_name), "full")
+    for server in runs.servers:
+        assert len(through.wire(server.name)) == 1, f"{server.name} was started more than once"
+
+
+@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS])
+def test_a_server_is_spoken_to_in_the_newest_era_it_has(runs: Runs, client_name: str) -> None:
+    through = runs.through(client_named(client_name), "full")
+    for server in runs.servers:
+        (lines,) = through.wire(server.name)
+        asked = [message.get("method") for side, message in messages(lines) if side == ">"]
+        assert ("initialize" in asked) == (server.era == "handshake"), f"{server.name}: {asked[:4]}"
+
+
+@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS])
+def test_keys_of_one_hop_never_reach_the_next(runs: Runs, client_name: str) -> None:
+    """A handshake server sees nothing of the stateless envelope, and no host's progress token or name."""
+    through = runs.through(client_named(client_name), "full")
+    for server in runs.servers:
+        for lines in through.wire(server.name):
+            for side, message in messages(lines):
+                meta = (message.get("params") or {}).get("_meta") or {} if side == ">" else {}
+                if server.era == "handshake" and message.get("method") != "server/discover":
+                    assert not [key for key in meta if key.startswith("io.modelcontextprotocol/")], message
+                info = meta.get("io.modelcontextprotocol/clientInfo")
+                assert info is None or info["name"] == "shack-gateway", message
