@@ -1,4 +1,5 @@
 """The composition root: builds everybody, wires everybody, and sees to the end.  No logic of its own."""
+
 from __future__ import annotations
 
 import asyncio
@@ -28,8 +29,13 @@ from .store.catalog_cache import CatalogCache
 from .store.paths import state_folder
 
 NAME = "shack-gateway"
+PATIENCE, HURRY = 2.0, 0.5
+"""Seconds that servers have to leave, twice; the second when a signal says that the host will not wait any longer."""
 FLUSH_SECS = 1.0
 """How long the host may take to read our last answers."""
+
+
+END_OF_INPUT = "end of input"
 
 
 class House:
@@ -46,18 +52,26 @@ class House:
         self.fleet = Fleet(
             config.servers,
             Settings(
-                root, {"name": NAME, "version": __version__}, settings["list_wait_secs"], settings["probe_timeout_secs"],
-                Limits(settings["max_server_line_bytes"], settings["max_open_calls"]), settings["max_tool_name"],
+                root,
+                {"name": NAME, "version": __version__},
+                settings["list_wait_secs"],
+                settings["probe_timeout_secs"],
+                Limits(settings["max_server_line_bytes"], settings["max_open_calls"]),
+                settings["max_tool_name"],
             ),
-            loop, self.outbox, self.guard, log, lambda spec: environment(spec, environ),
+            loop,
+            self.outbox,
+            self.guard,
+            log,
+            lambda spec: environment(spec, environ),
             [{"uri": file_uri(root), "name": os.path.basename(root) or root}],
             CatalogCache(folder, log) if folder else None,
         )
 
-    async def close(self) -> None:
-        """End everything that was started."""
+    async def close(self, patience: float = PATIENCE) -> None:
+        """End everything that was started; servers have twice `patience` seconds to go by themselves."""
         self.shell.close()
-        await self.fleet.stop()
+        await self.fleet.stop(patience)
         self.guard.close()
 
 
@@ -75,7 +89,14 @@ def stages(config: Config, ports: Ports) -> list[Stage]:
 class Serving:
     """One run of the gateway for one host."""
 
-    def __init__(self, config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log, fds: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str],
+        loop: asyncio.AbstractEventLoop,
+        log: Log,
+        fds: tuple[int, int],
+    ) -> None:
         settings = config.settings
         self._loop, self._log, self._drain_secs = loop, log, settings["drain_secs"]
         self._longest_drain = settings["drain_secs"] + settings["list_wait_secs"]
@@ -83,14 +104,29 @@ class Serving:
         self.exit_code = 0
         self._stop = loop.create_future()
         self._signals = 0
-        ports = Ports(config.workspace_root, os.path.realpath, house.shell.run, lambda level, text: getattr(log, level)("pipeline", text))
+        self._closing = False
+        ports = Ports(
+            config.workspace_root,
+            os.path.realpath,
+            house.shell.run,
+            lambda level, text: getattr(log, level)("pipeline", text),
+        )
         chain = Chain(stages(config, ports), house.fleet.send, masking.seal, ports.report)
         gateway = Gateway(
-            house.fleet, chain, progressive=config.expose_mode == "progressive", page_size=settings["page_size"], ttl_ms=settings["ttl_ms"]
+            house.fleet,
+            chain,
+            progressive=config.expose_mode == "progressive",
+            page_size=settings["page_size"],
+            ttl_ms=settings["ttl_ms"],
         )
         self._writer = Writer(loop, fds[1], house.outbox, self._host_gone)
         self.session = HostSession(
-            gateway, house.fleet, Voice(NAME, __version__), self._writer, log, line_bytes=settings["max_host_line_bytes"],
+            gateway,
+            house.fleet,
+            Voice(NAME, __version__),
+            self._writer,
+            log,
+            line_bytes=settings["max_host_line_bytes"],
             instructions=lambda: instructions(gateway.progressive, house.fleet.instructions),
         )
         house.fleet.listener = self.session
@@ -103,16 +139,17 @@ class Serving:
         why = await self._stop
         self._log.info("gateway", f"shutting down: {why}")
         self._reader.close()
-        if why == "end of input":
+        if why == END_OF_INPUT:
             await self._drain()
         self.session.finish()
-        await self._house.close()
+        self._closing = True
+        await self._house.close(HURRY if self._signals and why == END_OF_INPUT else PATIENCE)
         await self._flush()
         return self.exit_code
 
     def _host_ended(self) -> None:
         self.session.on_end()
-        self._shut_down("end of input")
+        self._shut_down(END_OF_INPUT)
 
     def _host_gone(self, error: OSError) -> None:
         self._shut_down(f"the host reads no more ({error})")
@@ -140,7 +177,7 @@ class Serving:
 
     def _signalled(self, name: str) -> None:
         self._signals += 1
-        if self._signals > 1:
+        if self._signals > 1 or self._closing:
             self._house.fleet.kill()
         self._shut_down(f"signal {name}")
 
@@ -150,7 +187,9 @@ class Serving:
         if sys.platform == "win32":
             # The loop of Windows has no signal handlers; Python's own run between two turns of it.
             for name in names:
-                signal.signal(getattr(signal, name), lambda *_, name=name: self._loop.call_soon_threadsafe(self._signalled, name))
+                signal.signal(
+                    getattr(signal, name), lambda *_, name=name: self._loop.call_soon_threadsafe(self._signalled, name)
+                )
             return
         for name in names:
             self._loop.add_signal_handler(getattr(signal, name), self._signalled, name)
@@ -160,7 +199,9 @@ def instructions(progressive: bool, told: list[tuple[str, str]]) -> str:
     """What the host's model is told of us: ours first, then what each server says of itself, 2 KiB in all."""
     text = "Tools of several MCP servers behind one gateway; their names are server__tool."
     if progressive:
-        text += " Find one with shack_list_tools, read its schema with shack_describe_tool, call it with shack_call_tool."
+        text += (
+            " Find one with shack_list_tools, read its schema with shack_describe_tool, call it with shack_call_tool."
+        )
     for server, said in told:
         text += f"\n[{server}] {' '.join(said.split())[:300]}"
     return text.encode()[:2048].decode(errors="ignore")
@@ -179,7 +220,9 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
         log.close()
 
 
-async def _serve(config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log, fds: tuple[int, int]) -> int:
+async def _serve(
+    config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log, fds: tuple[int, int]
+) -> int:
     return await Serving(config, environ, loop, log, fds).run()
 
 
@@ -217,4 +260,6 @@ async def _connected(fleet: Fleet, config: Config) -> list[ServerReport]:
             rows.setdefault(row.server, row)
         await asyncio.sleep(0.02)
     rows = {row.server: row for row in fleet.rows()} | rows
-    return [ServerReport(r.server, r.state, r.era, r.version, r.tools, r.seconds, r.error, r.stderr) for r in rows.values()]
+    return [
+        ServerReport(r.server, r.state, r.era, r.version, r.tools, r.seconds, r.error, r.stderr) for r in rows.values()
+    ]

@@ -80,7 +80,7 @@ GOOD = {
     "host/__init__.py": '"""Door."""\nimport os\nfrom ..core import x\n',
     "app.py": '"""Root."""\nfrom .host import y\n',
     "cli/__init__.py": '"""Words."""\n',
-    "cli/check.py": '"""Check."""\nimport argparse\ndef add(parser):\n    parser.add_argument("--json")\n',
+    "cli/commands.py": '"""Table."""\nCOMMANDS = (Command("check", ".check", (Option("json", "For programs."),)),)\n',
     "demo/__init__.py": '"""Demo."""\n',
     "docs/config.md": "| `known_key` | text |",
     "docs/commands.md": "`shack-gateway check --json`",

@@ -35,9 +35,9 @@ def _definition(name: str, description: str, properties: dict[str, str], require
 
 
 ARRAY: bytes = "[{}]".format(",".join([
-    _definition(LIST_TOOLS, "Search all servers' tools by one word of name or description (no query: all).",
+    _definition(LIST_TOOLS, "Search tools by a word of name or description (no query: all).",
                 {"query": "string", "server": "string"}, (), True),
-    _definition(DESCRIBE_TOOL, "Show a tool's input schema. Read it before the first call.",
+    _definition(DESCRIBE_TOOL, "Show a tool's input schema; read it before a first call.",
                 {"name": "string"}, ("name",), True),
     _definition(CALL_TOOL, "Call a tool by a name from shack_list_tools, with arguments fitting its schema.",
                 {"name": "string", "arguments": "object"}, ("name",), False),
@@ -137,9 +137,10 @@ def tool_not_found(name: str, catalog: Catalog) -> RequestError:
 
 def unknown_meta_tool(name: str) -> RequestError:
     """For a called `shack_*` name that is neither a meta-tool nor a server's tool (look in the catalog first)."""
-    near = nearest(name, NAMES) or list(NAMES)
-    return RequestError("unknown meta-tool", f"unknown gateway tool: {clip(name, 200)}{hint(name, near)}",
-                        data={"did_you_mean": near})
+    near = nearest(name, NAMES)
+    meant = hint(name, near) or f"; the gateway's own tools are {', '.join(f'`{each}`' for each in NAMES)}"
+    return RequestError("unknown meta-tool", f"unknown gateway tool: {clip(name, 200)}{meant}",
+                        data={"did_you_mean": near or list(NAMES)})
 
 
 _WORDS: dict[type, str] = {str: "a string", dict: "an object"}

@@ -13,6 +13,7 @@ from ..config.load import Config, load
 from ..errors import ConfigError, Problem, clip
 from .options import Arguments
 from .report import BLUE, BOLD, GREEN, RED, Screen, as_object, counted, show_problems, table, tally
+from .surroundings import surroundings
 
 
 class Report(Protocol):
@@ -42,7 +43,7 @@ def run(arguments: Arguments) -> int:
     problems, config = judge(path)
     reports: Sequence[Report] | None = None
     if config is not None and "connect" in arguments.switches:
-        reports = asyncio.run(connect_all(config))
+        reports = asyncio.run(connect_all(config, surroundings()))
     if "json" in arguments.switches:
         print(json.dumps(as_json(path, problems, reports), indent=2))
     else:
@@ -53,7 +54,7 @@ def run(arguments: Arguments) -> int:
 def judge(path: str) -> tuple[tuple[Problem, ...], Config | None]:
     """All findings, and the configuration if it can be used."""
     try:
-        config = load(path, os.environ)
+        config = load(path, surroundings())
     except ConfigError as error:
         return error.problems, None
     return (*config.downs, *config.warnings), config

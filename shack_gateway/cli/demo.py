@@ -15,9 +15,9 @@ from .demo_host import DemoHost, GatewayEnded, Unexpected
 from .options import Arguments
 from .paste import Launch, snippets
 from .report import BLUE, BOLD, GREEN, RED, Screen
+from .surroundings import PACKAGE
 from .tour import STEPS, Step, Tour
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLE = "shack-config.example.json"
 STDERR_TAIL = 4000
 

@@ -85,8 +85,12 @@ class DemoHost:
     def end(self) -> None:
         """Make sure that the gateway is gone, whatever happened; its guard takes the servers along."""
         if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait(PATIENCE_SECS)
+            self._process.terminate()
+            try:
+                self._process.wait(PATIENCE_SECS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(PATIENCE_SECS)
         self._thread.join(1)
 
     def _write(self, message: Message) -> None:

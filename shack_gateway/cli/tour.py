@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from .demo_host import CLIENT, DemoHost, Message, Unexpected
@@ -15,7 +16,7 @@ from .report import BLUE, BOLD, Screen, table
 META_TOOLS = ["shack_list_tools", "shack_describe_tool", "shack_call_tool", "shack_list_servers"]
 SERVERS = {"notes": 6, "tickets": 40, "oldschool": 4, "newschool": 4}
 """The demo servers, with the least number of tools that each must show."""
-WIDTH = 118
+WIDTH = 114
 
 
 class Tour:
@@ -28,7 +29,7 @@ class Tour:
         self, method: str, params: Message, shown: str = "", heard: Callable[[Message], None] | None = None
     ) -> Message:
         """Show a request, send it, and give the whole answer."""
-        self._line("->", BOLD, f"{method} {shown}")
+        self._line("->", BOLD, f"{method} {shown}".rstrip())
         return self.host.ask(method, params, heard or (lambda message: None))
 
     def call(self, name: str, arguments: Message, heard: Callable[[Message], None] | None = None) -> Message:
@@ -41,7 +42,8 @@ class Tour:
     def stateless(self, name: str, arguments: Message, **more: Any) -> Message:
         """A `tools/call` as a host of the stateless era sends it."""
         params = self.host.stateless({"name": name, "arguments": arguments, **more}, {"elicitation": {"form": {}}})
-        return self.ask("tools/call", params, f"{name} {_brief(arguments)} {_brief(more) if more else ''}".rstrip())
+        shown = "".join(f", {key} {_brief(value)}" for key, value in more.items())
+        return self.ask("tools/call", params, f"{name} {_brief(arguments)}{shown}")
 
     def came(self, *lines: str) -> None:
         """Show what came back."""
@@ -49,7 +51,10 @@ class Tour:
             self._line("<-", BLUE, line)
 
     def _line(self, arrow: str, style: str, text: str) -> None:
-        self._screen.say(f"   {self._screen.paint(arrow, style)} {_cut(text)}")
+        first, *rest = wrap(text, WIDTH) or [""]
+        self._screen.say(f"   {self._screen.paint(arrow, style)} {first}")
+        for line in rest:
+            self._screen.say(f"      {line}")
 
 
 def result_of(answer: Message) -> Message:
@@ -90,11 +95,6 @@ def _brief(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _cut(text: str) -> str:
-    text = " ".join(text.split("\n"))
-    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."
-
-
 # -- the steps -------------------------------------------------------------------------------------------------------
 
 def greeting(tour: Tour) -> None:
@@ -112,17 +112,19 @@ def surface(tour: Tour) -> None:
     listed = result_of(tour.ask("tools/list", {}))["tools"]
     names = [tool["name"] for tool in listed]
     must(names == META_TOOLS, "the four tools of the gateway", names)
-    tour.came(", ".join(names), f"({len(json.dumps(listed, separators=(',', ':')))} bytes of JSON)")
+    size = len(json.dumps(listed, separators=(",", ":")))
+    tour.came(f"{', '.join(names)} ({size:,} bytes)")
 
 
 def search(tour: Tour) -> None:
     """The model looks for a tool in all servers at once."""
     found = json_of(tour.call("shack_list_tools", {"query": "assign"}))
-    while "starting" in found.get("missing", {}):          # a slow machine: each answer waits a while for the servers
-        found = json_of(tour.call("shack_list_tools", {"query": "assign"}))
+    for _ in range(5):      # each answer waits for servers that are starting, but on a slow machine not long enough
+        if "starting" in found.get("missing", {}):
+            found = json_of(tour.call("shack_list_tools", {"query": "assign"}))
     names = [tool["name"] for tool in found["tools"]]
     must("tickets__assign_ticket" in names and found["count"] == len(names), "tickets__assign_ticket", found)
-    tour.came(*table([(tool["name"], tool["summary"]) for tool in found["tools"]]))
+    tour.came(*(f"{tool['name']:<28} {tool['summary']}" for tool in found["tools"]))
 
 
 def servers(tour: Tour) -> None:

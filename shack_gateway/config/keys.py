@@ -106,7 +106,8 @@ SERVER: tuple[Field, ...] = (
     Field("max_call_secs", number(1, YEAR), None, AS_ABOVE, "number of seconds"),
     Field("start_timeout_secs", number(0.1, YEAR), None, AS_ABOVE, "number of seconds"),
     Field("tool_timeouts", mapping(number(0.1, YEAR)), {},
-          "How long calls of single tools may be silent, by the server's own names of them.", "object of numbers of seconds"),
+          "How long calls of single tools may be silent, by the server's own names of them.",
+          "object of numbers of seconds"),
     Field("inherit_env", strings, (),
           "Further names or patterns of variables that this server is given.", "list of patterns"),
 )
@@ -186,7 +187,8 @@ CORE: tuple[Field, ...] = (
           "How long a server may take to say which era it speaks, before the other one is tried.", "number of seconds"),
     Field("list_wait_secs", number(0, YEAR), 5,
           "How long a list waits for servers that are still starting.", "number of seconds"),
-    Field("drain_secs", number(0, YEAR), 3, "How long open calls may go on when the host has left.", "number of seconds"),
+    Field("drain_secs", number(0, YEAR), 3,
+          "How long open calls may go on when the host has left.", "number of seconds"),
     Field("inherit_env", strings, (),
           "Names or patterns (`AWS_*`) of the gateway's own environment variables that every server is given; "
           '`["*"]` gives them all.', "list of patterns"),

@@ -4,6 +4,7 @@ Rule 1: meta-tools are unwrapped once, here: `shack_call_tool` *is* the inner ca
 Rule 2: whatever goes to a server with arguments walks the chain; whatever leaves goes through its seal.
 Rule 3: nothing here asks which era anybody speaks.
 """
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,9 +30,7 @@ DONE = Complete(b"{}", value={})
 class Gateway:
     """Answers what hosts ask, whichever way they ask it."""
 
-    def __init__(
-        self, servers: Servers, chain: Chain, *, progressive: bool, page_size: int, ttl_ms: int
-    ) -> None:
+    def __init__(self, servers: Servers, chain: Chain, *, progressive: bool, page_size: int, ttl_ms: int) -> None:
         self._servers, self._chain = servers, chain
         self.progressive, self._page_size, self._ttl_ms = progressive, page_size, ttl_ms
         self._lists: Lists | None = None
@@ -213,7 +212,9 @@ class Gateway:
                 raise RequestError("unknown resource", f"unknown resource: {clip(ref['uri'], 500)}")
             server, target = entry.server, {**ref, "uri": entry.target}
         else:
-            raise RequestError("bad params", '`ref` must be {"type": "ref/prompt", "name": …} or {"type": "ref/resource", "uri": …}.')
+            raise RequestError(
+                "bad params", '`ref` must be {"type": "ref/prompt", "name": …} or {"type": "ref/resource", "uri": …}.'
+            )
         outcome = await self._servers.request(
             server, "completion/complete", {**params, "ref": target}, context.capabilities, context.log_level
         )

@@ -3,6 +3,7 @@
 Rule 1: servers start in parallel; nothing here waits for one of them longer than it was told to.
 Rule 2: the catalog is a value made of what each server lists; a change of any of them makes a new one.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -11,14 +12,15 @@ from typing import Any, NamedTuple, Protocol
 
 from ..catalog.entries import Catalog, Listing
 from ..catalog.uris import Seen
-from ..config.servers import ServerSpec
 from ..children import Keeper
+from ..config.servers import ServerSpec
 from ..errors import ServerUnavailable
 from ..log import Log
 from ..pipeline.call import Call, Outcome
 from ..pipes import Outbox
 from .link import Limits, Link
 from .process import Launch, Process, start
+from .run import Run
 from .session import Row, Session
 
 ANNOUNCE_SECS = 0.08
@@ -58,8 +60,16 @@ class Fleet:
     """The configured servers. `environment` gives a server's whole environment, `roots` is what servers are told of it."""
 
     def __init__(
-        self, specs: Iterable[ServerSpec], settings: Settings, loop: asyncio.AbstractEventLoop, outbox: Outbox, keeper: Keeper,
-        log: Log, environment: Callable[[ServerSpec], Mapping[str, str]], roots: list[dict[str, Any]], memory: Memory | None,
+        self,
+        specs: Iterable[ServerSpec],
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        outbox: Outbox,
+        keeper: Keeper,
+        log: Log,
+        environment: Callable[[ServerSpec], Mapping[str, str]],
+        roots: list[dict[str, Any]],
+        memory: Memory | None,
     ) -> None:
         self._settings, self._loop, self._outbox, self._keeper = settings, loop, outbox, keeper
         self.log, self._environment, self.roots, self._memory = log, environment, roots, memory
@@ -68,7 +78,7 @@ class Fleet:
         self.log_level: str | None = None
         self.probe_secs = settings.probe_secs
         self.listener: Listener | None = None
-        self._sessions = {spec.name: Session(spec, self, loop) for spec in specs}
+        self._sessions = {spec.name: Session(spec, self, loop, self._changed) for spec in specs}
         self._seen = Seen()
         self._catalog: Catalog | None = None
         self._started: float | None = None
@@ -84,7 +94,11 @@ class Fleet:
     def catalog(self) -> Catalog:
         """Everything that the servers list now, or listed last."""
         if self._catalog is None:
-            listings = {name: session.listing for name, session in self._sessions.items() if session.known and session.spec.enabled}
+            listings = {
+                name: session.listing
+                for name, session in self._sessions.items()
+                if session.known and session.spec.enabled
+            }
             self._catalog = Catalog(listings, self._settings.name_limit, self._seen)
             for note in self._catalog.notes:
                 self.log.warning("catalog", note)
@@ -93,7 +107,7 @@ class Fleet:
     @property
     def instructions(self) -> list[tuple[str, str]]:
         """Server and instructions of those that gave any."""
-        return [(n, s.greeting.instructions) for n, s in self._sessions.items() if s.greeting is not None and s.greeting.instructions]
+        return [(name, s.instructions) for name, s in self._sessions.items() if s.instructions]
 
     def start(self, capabilities: Mapping[str, Any], lazy: bool = False) -> None:
         """The first word of a host: bring up every server, lazy ones only if `lazy`. `capabilities` are shown to servers."""
@@ -143,7 +157,7 @@ class Fleet:
 
     def tried(self) -> tuple[Row, ...]:
         """The servers whose first start has come to something, good or bad."""
-        return tuple(s.row() for s in self._sessions.values() if s.link is not None or s.error or not s.spec.enabled)
+        return tuple(s.row() for s in self._sessions.values() if s.run is not None or s.error or not s.spec.enabled)
 
     def set_log_level(self, level: str) -> None:
         """What a handshake host wants to hear of; told to every server now, and to later ones when they are up."""
@@ -170,25 +184,25 @@ class Fleet:
 
     # --- the end ---
 
-    async def stop(self) -> None:
-        """End every server, all at the same time."""
+    async def stop(self, patience: float = 2.0) -> None:
+        """End every server, all at the same time; each has twice `patience` seconds to go by itself."""
         if self._sessions:
-            await asyncio.gather(*(session.stop() for session in self._sessions.values()))
+            await asyncio.gather(*(session.stop(patience) for session in self._sessions.values()))
 
     def kill(self) -> None:
         """End every server's processes at once."""
         for session in self._sessions.values():
             session.kill()
 
-    # --- what sessions need and tell (`session.House`) ---
+    # --- what runs need and tell (`run.House`) ---
 
-    def launch(self, session: Session, on_exit: Callable[[int], None]) -> Process:
+    def launch(self, spec: ServerSpec, run: Run, on_exit: Callable[[int], None]) -> Process:
         """Start the server's process."""
-        spec, name = session.spec, session.name
+        name = spec.name
 
         def on_stderr(line: str) -> None:
             # What a server says while it starts is shown when the start fails; some say a lot about our first question.
-            (self.log.info if session.link is not None else self.log.debug)(f"server {name}", line)
+            (self.log.info if run.ready else self.log.debug)(f"server {name}", line)
 
         try:
             environment = self._environment(spec)
@@ -197,11 +211,11 @@ class Fleet:
         launch = Launch(name, spec.command, tuple(spec.args), environment, spec.cwd)
         return start(launch, self._loop, self._keeper, on_exit, on_stderr)
 
-    def connect(self, session: Session, process: Process) -> Link:
+    def connect(self, run: Run, process: Process) -> Link:
         """The channel to a process that was just started."""
-        return Link(session.name, process, self._loop, self._outbox, self._settings.limits, session)
+        return Link(run.name, process, self._loop, self._outbox, self._settings.limits, run)
 
-    def listed(self, session: Session) -> None:
+    def _changed(self, session: Session) -> None:
         """A server came up, ended, or lists something else now."""
         if session.known and self._memory is not None:
             known = session.listing, session.probe

@@ -1,20 +1,21 @@
 """Finding out which era a server speaks, and greeting it in it.
 
-    server/discover →  a result that names our revision      stateless
-                       an error that names it (-32022)       stateless, asked once more
-                       any other answer                      handshake: `initialize` on the same process
-                       the process ends                      handshake: a new process, never probed again
-                       silence                               `initialize` too; the first good answer wins
-    (protocol bridge, section 4; MCP 2026-07-28 basic/transports/stdio, backward compatibility)
+server/discover →  a result that names our revision      stateless
+                   an error that names it (-32022)       stateless, asked once more
+                   any other answer                      handshake: `initialize` on the same process
+                   the process ends                      handshake: a new process, never probed again
+                   silence                               `initialize` too; the first good answer wins
+(protocol bridge, section 4; MCP 2026-07-28 basic/transports/stdio, backward compatibility)
 """
+
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ServerBroken, ServerError, ServerGone, ServerSilent
 from ..eras.to_server import Greeting, greeting, handshake_capabilities, names_stateless, own_meta
+from ..errors import ServerBroken, ServerError, ServerGone, ServerSilent
 from ..slot import Slot
 from ..wire import dialect
 from ..wire.messages import ErrorAnswer, Result
@@ -30,7 +31,13 @@ class Greeter:
     """Greets one server. `client` is who we say we are, `capabilities` are the host's in the house tongue."""
 
     def __init__(
-        self, link: Link, client: Mapping[str, Any], capabilities: Mapping[str, Any], *, start_secs: float, probe_secs: float
+        self,
+        link: Link,
+        client: Mapping[str, Any],
+        capabilities: Mapping[str, Any],
+        *,
+        start_secs: float,
+        probe_secs: float,
     ) -> None:
         self._link, self._client, self._capabilities = link, client, capabilities
         self._start_secs, self._probe_secs = start_secs, probe_secs
@@ -45,7 +52,9 @@ class Greeter:
         await first_of((probe,), self._start_secs if protocol == "stateless" else self._probe_secs)
         if not probe.settled:
             if protocol == "stateless":
-                raise ServerSilent(self._link.server, f"`server/discover` was not answered within {self._start_secs:g} s")
+                raise ServerSilent(
+                    self._link.server, f"`server/discover` was not answered within {self._start_secs:g} s"
+                )
             return await self._both(probe)
         return await self._judge(probe.value, protocol)
 
@@ -107,7 +116,8 @@ class Greeter:
 
     def _ask_initialize(self) -> Slot[Answer]:
         params = {
-            "protocolVersion": dialect.NEWEST_HANDSHAKE, "capabilities": handshake_capabilities(self._capabilities),
+            "protocolVersion": dialect.NEWEST_HANDSHAKE,
+            "capabilities": handshake_capabilities(self._capabilities),
             "clientInfo": self._client,
         }
         return self._link.ask("initialize", lambda id: params, self._start_secs)
@@ -120,7 +130,11 @@ class Greeter:
         said = f": {answer.message[:200]} ({answer.code})" if isinstance(answer, ErrorAnswer) else ""
         if isinstance(answer, Result):
             version = answer.value.get("protocolVersion")
-            said = f": it answered with protocol version {str(version)[:40]!r}" if version is not None else ": its answer names no protocol version"
+            said = (
+                f": it answered with protocol version {str(version)[:40]!r}"
+                if version is not None
+                else ": its answer names no protocol version"
+            )
         return ServerBroken(self._link.server, f"downstream server '{self._link.server}' {what}{said}")
 
 

@@ -4,6 +4,7 @@ Rule 1: every question has a deadline that one timer sweeps; a call costs no tim
 Rule 2: a question ends by its answer, its deadline, its cancel, or the end of the link; never by silence.
 Rule 3: a server that floods, or does not read, is held back or refused; nobody else waits for it.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -11,7 +12,16 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
-from ..errors import RequestError, ServerBroken, ServerError, ServerGone, ServerSilent, ServerUnavailable, WireError, clip
+from ..errors import (
+    RequestError,
+    ServerBroken,
+    ServerError,
+    ServerGone,
+    ServerSilent,
+    ServerUnavailable,
+    WireError,
+    clip,
+)
 from ..pipes import Outbox, Reader, Writer
 from ..wire.messages import (
     Notification,
@@ -51,7 +61,10 @@ class Pipes(Protocol):
     """What a link needs of the server's process."""
 
     def connect(
-        self, outbox: Outbox, on_bytes: Callable[[bytes], None], on_end: Callable[[], None],
+        self,
+        outbox: Outbox,
+        on_bytes: Callable[[bytes], None],
+        on_end: Callable[[], None],
         on_broken: Callable[[OSError], None],
     ) -> tuple[Writer, Reader]: ...
 
@@ -75,7 +88,12 @@ class Link:
     # --- asking ---
 
     def ask(
-        self, method: str, params: Callable[[int], Mapping[str, Any]], patience: float, *, limit: float = inf,
+        self,
+        method: str,
+        params: Callable[[int], Mapping[str, Any]],
+        patience: float,
+        *,
+        limit: float = inf,
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Question:
         """Send a request; `params` gets the id it goes out under. The question settles within `patience` seconds of
@@ -84,7 +102,10 @@ class Link:
         if self.closed is not None:
             raise self.closed
         if len(self.peer.asked) >= self._limits.open_calls:
-            raise ServerUnavailable(self.server, f"downstream server '{self.server}' has {self._limits.open_calls} open calls, the most it may have (`max_open_calls`)")
+            raise ServerUnavailable(
+                self.server,
+                f"downstream server '{self.server}' has {self._limits.open_calls} open calls, the most it may have (`max_open_calls`)",
+            )
         if self._writer.queued > UNREAD_LIMIT:
             raise ServerUnavailable(self.server, f"downstream server '{self.server}' does not read what it is sent")
         question = self.peer.ask(method, progress)
@@ -92,7 +113,9 @@ class Link:
             line = request_line(question.id, method, encode(params(question.id)))
         except (ValueError, RecursionError) as error:
             self.peer.forget(question)
-            raise RequestError("bad params", f"The arguments cannot be sent as JSON: {clip(str(error), 200)}.") from None
+            raise RequestError(
+                "bad params", f"The arguments cannot be sent as JSON: {clip(str(error), 200)}."
+            ) from None
         self._writer.send(line)
         now = self._loop.time()
         question.patience = patience

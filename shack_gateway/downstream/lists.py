@@ -3,6 +3,7 @@
 Rule 1: a server that lists badly loses what it lists badly; it is never a reason to lose the server.
 Rule 2: pages, items and time are bounded, and a cursor that comes back ends the list.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -10,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..catalog.entries import LISTS, PROMPT, RESOURCE, TEMPLATE, TOOL, Item, Listing, read_page
-from ..errors import METHOD_NOT_FOUND, ServerError
 from ..eras.to_server import Greeting, own_meta
+from ..errors import METHOD_NOT_FOUND, ServerError
 from ..pipeline.call import Complete
 from ..wire.messages import ErrorAnswer
 from .greet import first_of
@@ -44,15 +45,23 @@ class Lister:
         found = dict(zip(wanted, await asyncio.gather(*map(self._pages, wanted))))
         fresh = [f for f in found.values() if f is not None]
         have: dict[str, tuple[Item, ...]] = {
-            TOOL: before.tools, PROMPT: before.prompts, RESOURCE: before.resources, TEMPLATE: before.templates,
+            TOOL: before.tools,
+            PROMPT: before.prompts,
+            RESOURCE: before.resources,
+            TEMPLATE: before.templates,
         }
         for kind in kinds:
             listed = found.get(kind)
             have[kind] = listed[0] if listed is not None else ()
         return Listing(
-            tools=have[TOOL], prompts=have[PROMPT], resources=have[RESOURCE], templates=have[TEMPLATE],
-            stateless=self._greeting.stateless, serves_resources="resources" in self._greeting.capabilities,
-            ttl_ms=min((ttl for _, ttl, _ in fresh), default=0), private=any(private for *_, private in fresh) or not fresh,
+            tools=have[TOOL],
+            prompts=have[PROMPT],
+            resources=have[RESOURCE],
+            templates=have[TEMPLATE],
+            stateless=self._greeting.stateless,
+            serves_resources="resources" in self._greeting.capabilities,
+            ttl_ms=min((ttl for _, ttl, _ in fresh), default=0),
+            private=any(private for *_, private in fresh) or not fresh,
         )
 
     def _offers(self, kind: str) -> bool:

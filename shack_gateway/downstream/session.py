@@ -1,4 +1,4 @@
-"""One configured server over all its runs: start, greet, list, serve, restart.
+"""One configured server over all its runs: started, asked, restarted, ended.
 
 Rule 1: one task keeps the server's life; nobody else moves its state.
 Rule 2: whatever waits for the server to become ready is woken when it does, when it fails, and when its time is over.
@@ -7,37 +7,23 @@ Rule 3: what this server does, or fails to do, is told to the fleet and touches 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 
 from ..catalog.entries import Listing
 from ..config.servers import ServerSpec
-from ..errors import (
-    METHOD_NOT_FOUND,
-    Cancelled,
-    RequestError,
-    ServerError,
-    ServerGone,
-    ServerUnavailable,
-)
+from ..errors import UNSUPPORTED_VERSION, Cancelled, RequestError, ServerError, ServerUnavailable
 from ..eras.to_server import METHODS, Greeting, call_params, outcome, own_meta
-from ..log import Log
 from ..pipeline.call import Call, Complete, Failed, Outcome
 from ..slot import Slot
 from ..wire import dialect
-from ..wire.messages import ErrorAnswer, Notification, Request
+from ..wire.messages import ErrorAnswer
 from ..wire.peer import Answer, Question
-from .greet import EndedOnProbe, Greeter
+from .greet import EndedOnProbe
 from .life import Life, delay, move, restarts_after
-from .link import Link
-from .lists import CHANGES, KINDS, Lister
-from .process import Process
+from .run import House, Run
 from .subscriptions import Subscriptions
 
-RELIST_SECS = 0.25
-"""How far apart two listings are at least, however often a server says that its list changed."""
-SETTLE_SECS = 0.1
-"""How long to wait after such a word, for others that often come with it."""
 MOST_FAILED_STARTS = 5
 """Starts in a row that led to nothing before a server is left alone until somebody calls it."""
 SHORT_WAIT_SECS = 1.0
@@ -57,157 +43,131 @@ class Row(NamedTuple):
     stderr: tuple[str, ...]
 
 
-class House(Protocol):
-    """What a session needs of the fleet around it."""
-
-    client: Mapping[str, Any]
-    capabilities: Mapping[str, Any]
-    roots: list[dict[str, Any]]
-    log_level: str | None
-    log: Log
-    probe_secs: float
-
-    def launch(self, session: Session, on_exit: Callable[[int], None]) -> Process: ...
-
-    def connect(self, session: Session, process: Process) -> Link: ...
-
-    def listed(self, session: Session) -> None: ...
-
-    def resource_updated(self, server: str, params: Mapping[str, Any]) -> None: ...
-
-    def logged(self, server: str, params: dict[str, Any]) -> None: ...
-
-
 class Session:
-    """One server of the configuration. `link` is there exactly while the server is ready."""
+    """One server of the configuration. `run` is there exactly while the server is ready."""
 
-    def __init__(self, spec: ServerSpec, house: House, loop: asyncio.AbstractEventLoop) -> None:
-        self.spec, self._house, self._loop = spec, house, loop
+    def __init__(
+        self, spec: ServerSpec, house: House, loop: asyncio.AbstractEventLoop, on_change: Callable[[Session], None]
+    ) -> None:
+        self.spec, self._house, self._loop, self._on_change = spec, house, loop, on_change
         self.name = spec.name
         self.life = Life.STOPPED
         self.listing = Listing()
         self.known = False
         """True when `listing` says what the server has, be it from an earlier run."""
-        self.greeting: Greeting | None = None
         self.error = spec.down
-        self.start_secs = 0.0
-        self.link: Link | None = None
-        self.subscriptions = Subscriptions(loop, house.client, spec.request_timeout_secs)
         self.probe: str = spec.protocol
-        self._wire: Link | None = None
-        self._process: Process | None = None
-        self._stderr: tuple[str, ...] = ()
+        self.run: Run | None = None
+        self._current: Run | None = None
+        self._last: tuple[Greeting | None, tuple[str, ...]] = (None, ())
+        self._start_secs = 0.0
+        self._subscriptions = Subscriptions(loop, house.client, spec.request_timeout_secs)
         self._keeper: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._relister: asyncio.Task[None] | None = None
-        self._stale: set[str] = set()
         self._waiting: list[Slot[None]] = []
         self._wake_at = 0.0
-        self._level: str | None = None
         self._ending = self._held = False
 
     # --- what others ask ---
 
     @property
     def starting(self) -> bool:
-        """True while the server is on its way up for the first time, or again after an end."""
-        return self.life is Life.STARTING or (self.life is Life.BACKOFF and self._wake_at - self._loop.time() < SHORT_WAIT_SECS)
+        """True while the server is on its way up, for the first time or again."""
+        soon = self.life is Life.BACKOFF and self._wake_at - self._loop.time() < SHORT_WAIT_SECS
+        return soon or self.life is Life.STARTING
+
+    @property
+    def instructions(self) -> str:
+        """What the server says of itself to the model."""
+        greeting = self.run.greeting if self.run is not None else None
+        return greeting.instructions if greeting is not None else ""
 
     def row(self) -> Row:
         """What can be said of the server now."""
-        greeting = self.greeting
+        greeting, stderr = (self._current.greeting, self._current.stderr()) if self._current else self._last
         era = "" if greeting is None else "stateless" if greeting.stateless else "handshake"
-        state = self.life.value if self.spec.enabled else "disabled"
-        return Row(
-            self.name, "down" if self.spec.down else state, era, greeting.version if greeting else "", len(self.listing.tools),
-            self.error, self.start_secs, tuple(self._process.stderr_tail().splitlines()[-10:]) if self._process else self._stderr,
-        )
+        state = "disabled" if not self.spec.enabled else "down" if self.spec.down else self.life.value
+        version = greeting.version if greeting is not None else ""
+        return Row(self.name, state, era, version, len(self.listing.tools), self.error, self._start_secs, stderr)
 
     async def send(self, call: Call) -> Outcome:
         """Send a call to the server and wait for what comes of it; never raises an `Exception`."""
-        spec = self.spec
-        patience = spec.tool_timeouts.get(call.target, spec.request_timeout_secs)
+        patience = self.spec.tool_timeouts.get(call.target, self.spec.request_timeout_secs)
         try:
-            answer = await self._ask(call, patience)
-            if isinstance(answer, ErrorAnswer) and answer.code == -32022:
-                await self._greet_again(patience)
-                answer = await self._ask(call, patience)
-        except ServerError as error:
-            return Failed("server", f"downstream error: {error.what}", server=self.name, reason=error.reason)
-        except RequestError as error:
-            return Failed(error.kind, error.what, server=self.name)
-        return outcome(answer, call, self.greeting is not None and self.greeting.stateless)
+            run = self.run or await self.ready(patience)
+            answer = await self._ask(run, call, patience)
+            if type(answer) is ErrorAnswer and answer.code == UNSUPPORTED_VERSION:
+                await self._aside(run.greet_again())  # it was refused, not run: the call may be made again
+                answer = await self._ask(run, call, patience)
+        except (ServerError, RequestError) as error:
+            return self._failed(error)
+        return outcome(answer, call, run.greeting.stateless)  # type: ignore[union-attr]  # a run that is ready was greeted
 
-    async def _ask(self, call: Call, patience: float) -> Answer:
-        link = self.link or await self.ready(patience)
-        context, stateless = call.context, self.greeting is not None and self.greeting.stateless
-        client = self._house.client
+    def _ask(self, run: Run, call: Call, patience: float) -> Awaitable[Answer]:
+        context, client = call.context, self._house.client
+        stateless = run.greeting.stateless  # type: ignore[union-attr]  # as above
         if context.log_level is not None and not stateless:
-            self._lower_level(context.log_level)
-        question = link.ask(
+            run.lower_log_level(context.log_level)
+        question = run.link.ask(
             METHODS[call.kind], lambda id: call_params(call, stateless, client, id), patience,
             limit=self.spec.max_call_secs, progress=context.progress,
         )
         question.log = context.log
-        try:
-            return await question
-        except Cancelled:
-            link.cancel(question, "the host cancelled the request")
-            raise
+        return _answer(run, question)
 
-    async def request(self, method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any], level: str | None) -> Outcome:
+    async def request(
+        self, method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any], level: str | None
+    ) -> Outcome:
         """Any other request (`completion/complete`); as `send`, but without arguments that a stage would judge."""
+        patience = self.spec.request_timeout_secs
         try:
-            link = self.link or await self.ready(self.spec.request_timeout_secs)
-            stateless = self.greeting is not None and self.greeting.stateless
+            run = self.run or await self.ready(patience)
+            stateless = run.greeting is not None and run.greeting.stateless
             found = dict(params)
             meta = dialect.forwarded_meta(found.pop("_meta", None))
             if stateless:
                 meta.update(own_meta(self._house.client, capabilities, level))
             if meta:
                 found["_meta"] = meta
-            answer = await self._settled(link, link.ask(method, lambda id: found, self.spec.request_timeout_secs))
-        except ServerError as error:
-            return Failed("server", f"downstream error: {error.what}", server=self.name, reason=error.reason)
-        except RequestError as error:
-            return Failed(error.kind, error.what, server=self.name)
-        if isinstance(answer, ErrorAnswer):
-            return Failed("server", answer.message, server=self.name, code=answer.code, data=answer.data)
+            answer = await _answer(run, run.link.ask(method, lambda id: found, patience))
+        except (ServerError, RequestError) as error:
+            return self._failed(error)
+        if isinstance(answer, (ServerError, ErrorAnswer)):
+            return self._failed(answer)
         return Complete(answer.body, server=self.name, stateless=stateless, shape=answer.value)
 
     async def follow(self, uri: str, more: bool) -> Outcome | None:
         """Subscribe to (`more`) or unsubscribe from a resource; None when the server has nothing against it."""
         try:
-            link = self.link or await self.ready(self.spec.request_timeout_secs)
-            question = self.subscriptions.add(uri) if more else self.subscriptions.drop(uri)
+            run = self.run or await self.ready(self.spec.request_timeout_secs)
+            question = self._subscriptions.add(uri) if more else self._subscriptions.drop(uri)
             if question is None:
                 return None
-            answer = await self._settled(link, question)
+            answer = await _answer(run, question)
         except ServerError as error:
-            return Failed("server", f"downstream error: {error.what}", server=self.name, reason=error.reason)
-        if isinstance(answer, ErrorAnswer) and more:
-            self.subscriptions.drop(uri)
-        return Failed("server", answer.message, server=self.name, code=answer.code, data=answer.data) if isinstance(answer, ErrorAnswer) else None
+            return self._failed(error)
+        if isinstance(answer, (ServerError, ErrorAnswer)):
+            if more:
+                self._subscriptions.drop(uri)
+            return self._failed(answer)
+        return None
 
-    async def _settled(self, link: Link, question: Question) -> Any:
-        try:
-            answer = await question
-        except Cancelled:
-            link.cancel(question, "the host cancelled the request")
-            raise
-        if isinstance(answer, ServerError):
-            raise answer
-        return answer
+    def _failed(self, error: ServerError | RequestError | ErrorAnswer) -> Failed:
+        if isinstance(error, ErrorAnswer):
+            return Failed("server", error.message, server=self.name, code=error.code, data=error.data)
+        if isinstance(error, RequestError):
+            return Failed(error.kind, error.what, server=self.name)
+        return Failed("server", f"downstream error: {error}", server=self.name, reason=error.reason)
 
-    async def ready(self, secs: float) -> Link:
+    async def ready(self, secs: float) -> Run:
         """Wait until the server can be asked; raises `ServerUnavailable` when it cannot be within `secs`."""
         self.start()
         if self.starting:
             await self.change(secs)
-        if self.link is None:
+        if self.run is None:
             why = self.error or f"it is still {self.life.value}"
             raise ServerUnavailable(self.name, f"downstream server '{self.name}' is not available: {why}")
-        return self.link
+        return self.run
 
     async def change(self, secs: float) -> None:
         """Wait until the server is ready, or has failed to become so, or `secs` are over."""
@@ -221,51 +181,41 @@ class Session:
             if slot in self._waiting:
                 self._waiting.remove(slot)
 
+    def set_log_level(self, level: str) -> None:
+        """Tell the server which messages are wanted, now if it is ready; a later run asks the house."""
+        if self.run is not None:
+            self.run.set_log_level(level)
+
     def hold(self) -> None:
         """Read nothing more from the server: the host does not take what it is sent."""
         self._held = True
-        if self._wire is not None:
-            self._wire.hold("host")
+        if self._current is not None:
+            self._current.link.hold("host")
 
     def release(self) -> None:
         """Undo `hold`."""
         self._held = False
-        if self._wire is not None:
-            self._wire.release("host")
-
-    def set_log_level(self, level: str) -> None:
-        """Tell a handshake server which messages are wanted; one that has no `logging` is left alone."""
-        link, greeting = self.link, self.greeting
-        if link is None or greeting is None or greeting.stateless or "logging" not in greeting.capabilities:
-            return
-        self._level = level
-        try:
-            link.ask("logging/setLevel", lambda id: {"level": level}, self.spec.request_timeout_secs)
-        except ServerError:
-            return  # the link has just closed; the next run is told anew
-
-    def _lower_level(self, level: str) -> None:
-        """A stateless host wants messages of one call: see to it that the server sends them (filtered on the way back)."""
-        if self._level is None or dialect.level_reaches(self._level, level) and self._level != level:
-            self.set_log_level(level)
+        if self._current is not None:
+            self._current.link.release("host")
 
     # --- life ---
 
     def start(self) -> None:
         """Bring the server up, unless it is on its way, or cannot be started at all."""
-        if self.spec.down or not self.spec.enabled or self._ending or (self._keeper is not None and not self._keeper.done()):
+        kept = self._keeper is not None and not self._keeper.done()
+        if kept or self._ending or self.spec.down or not self.spec.enabled:
             return
         self._move("start")
         self._keeper = self._loop.create_task(self._keep(), name=f"keep {self.name}")
 
-    async def stop(self) -> None:
-        """End the server and everything that waits for it; it is not started again."""
+    async def stop(self, patience: float) -> None:
+        """End the server and everything that waits for it; it is not started again. It has `patience` seconds to leave
+        when its input ends, and as many again when it is told to."""
         self._ending = True
-        for task in (self._keeper, self._relister):
-            if task is not None:
-                task.cancel()
-        self._put_away(ServerGone(self.name, f"downstream server '{self.name}' was stopped: the gateway is shutting down"))
-        tasks = [t for t in (self._keeper, self._relister, *self._tasks) if t is not None]
+        if self._keeper is not None:
+            self._keeper.cancel()
+        self._put_away("was stopped: the gateway is shutting down", patience)
+        tasks = [task for task in (self._keeper, *self._tasks) if task is not None]
         if tasks:
             await asyncio.wait(tasks)
         self._move("stop")
@@ -273,8 +223,17 @@ class Session:
 
     def kill(self) -> None:
         """End the server's processes at once."""
-        if self._process is not None:
-            self._process.kill()
+        if self._current is not None:
+            self._current.process.kill()
+
+    def on_listing(self, listing: Listing) -> None:
+        """The server lists something else now."""
+        self.listing = listing
+        self._on_change(self)
+
+    def on_acknowledged(self, params: Mapping[str, Any]) -> None:
+        """The server acknowledged what it is to tell us of."""
+        self._subscriptions.acknowledged(params)
 
     def _move(self, event: str) -> None:
         self.life = move(self.life, event)
@@ -288,7 +247,7 @@ class Session:
         """The server's life from here until it is given up: run, wait a little, run again."""
         restarts = failed = 0
         while not self._ending:
-            ready_secs, hopeless = await self._run()
+            ready_secs, hopeless = await self._one_run()
             failed = 0 if ready_secs else failed + 1
             if hopeless or failed >= MOST_FAILED_STARTS:
                 self._move("gave up")
@@ -297,166 +256,80 @@ class Session:
             restarts = restarts_after(restarts, ready_secs)
             self._move("exited")
             self._wake_at = self._loop.time() + delay(restarts)
-            if failed:
+            self._on_change(self)
+            if failed and self.error:
                 self._wake()
-            self._house.listed(self)
             await asyncio.sleep(delay(restarts))
             restarts += 1
             self._move("start")
+        self._on_change(self)
         self._wake()
-        self._house.listed(self)
 
-    async def _run(self) -> tuple[float, bool]:
-        """One process, from its start to its end: how many seconds it was ready, and whether another try is no use."""
-        began, ready = self._loop.time(), 0.0
-        ended: asyncio.Future[str] = self._loop.create_future()
-
-        def end(how: str) -> None:
-            if not ended.done():
-                ended.set_result(how)
-
-        hopeless = False
+    async def _one_run(self) -> tuple[float, bool]:
+        """One process, from start to end: for how many seconds it was ready, and whether another try is no use."""
+        began, ready, hopeless = self._loop.time(), 0.0, False
         try:
-            self._process = self._house.launch(self, lambda code: self._exited(code, end))
-            link = self._wire = self._house.connect(self, self._process)
-            link.on_closed = lambda: end("it closed its output")
+            run = self._current = Run(self.spec, self._house, self._loop, self)
             if self._held:
-                link.hold("host")
-            greeter = self._greeter(link)
-            greeting = self.greeting = await greeter.greet(self.probe)
-            if greeter.dropped:
-                self.probe = "handshake"
-            self.listing = await Lister(link, greeting, self._house.client, self.spec.request_timeout_secs, self._note).list(KINDS, Listing())
-            self._serve(link, greeting, began)
+                run.link.hold("host")
+            await run.begin(self.probe)
             ready = self._loop.time()
-            self.error = f"downstream server '{self.name}' ended: {await ended}"
+            self._start_secs = ready - began
+            self._serve(run)
+            self.error = f"downstream server '{self.name}' ended: {await run.ended}"
             self._house.log.warning(self.name, self.error)
         except EndedOnProbe:
             self.probe = "handshake"  # start again and ask nothing: some servers end at a request they do not know
         except ServerError as error:
             hopeless = isinstance(error, ServerUnavailable)
-            self.error = error.what if not ended.done() else f"downstream server '{self.name}' ended while starting: {ended.result()}"
+            self.error = self._why(error)
             self._house.log.warning(self.name, f"did not start: {self.error}")
         finally:
-            self._put_away(ServerGone(self.name, f"downstream server '{self.name}' closed before responding"))
+            self._put_away("closed before responding")
         return (max(self._loop.time() - ready, 1e-3) if ready else 0.0), hopeless
 
-    def _greeter(self, link: Link) -> Greeter:
-        house = self._house
-        return Greeter(link, house.client, house.capabilities, start_secs=self.spec.start_timeout_secs, probe_secs=house.probe_secs)
+    def _why(self, error: ServerError) -> str:
+        run = self._current
+        if run is not None and run.ended.done():
+            return f"downstream server '{self.name}' ended while starting: {run.ended.result()}"
+        return str(error)
 
-    def _serve(self, link: Link, greeting: Greeting, began: float) -> None:
-        """The server is ready: tell it what the host wanted meanwhile, and everybody that it is."""
-        self.link, self._level, self.error, self.known = link, None, "", True
-        self.start_secs = self._loop.time() - began
+    def _serve(self, run: Run) -> None:
+        """The server is ready: let everybody at it who waited."""
+        self.run, self.listing, self.known, self.error = run, run.listing, True, ""
+        if run.probe_dropped:
+            self.probe = "handshake"
         self._move("greeted")
-        if self._house.log_level is not None:
-            self.set_log_level(self._house.log_level)
-        self.subscriptions.attach(link, greeting)
+        if run.greeting is not None:
+            self._subscriptions.attach(run.link, run.greeting)
+        self._on_change(self)  # before those who waited look into the catalog
         self._wake()
-        self._house.listed(self)
-        if self._stale:
-            self._relist_soon()
 
-    def _exited(self, code: int, end: Callable[[str], None]) -> None:
-        end(f"it was killed by signal {-code}" if code < 0 else f"it ended with exit code {code}")
-        if self._wire is not None:
-            self._wire.close(ServerGone(self.name, f"downstream server '{self.name}' closed before responding"))
+    def _put_away(self, why: str, patience: float = 2.0) -> None:
+        """End the run that is, and let its process go behind our back."""
+        run, self.run, self._current = self._current, None, None
+        self._subscriptions.detach()
+        if run is not None:
+            self._last = run.greeting, run.stderr()
+            self._spawn(run.put_away(why, patience))
 
-    def _put_away(self, why: ServerError) -> None:
-        """Settle what is open and end the process behind it, without waiting for that."""
-        self.link = None
-        self.subscriptions.detach()
-        wire, self._wire = self._wire, None
-        process, self._process = self._process, None
-        if wire is not None:
-            wire.close(why)
-        if process is not None:
-            self._stderr = tuple(process.stderr_tail().splitlines()[-10:])
-            self._spawn(process.close())
-
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _greet_again(self, secs: float) -> None:
-        """The server refused our revision in the middle of its life (-32022): find out what it speaks now."""
-        link, slot = self.link, Slot[None]()
-        if link is None:
-            return
+    def _aside(self, work: Any) -> Slot[None]:
+        """Let a task do `work`, and wait for it in a slot."""
+        slot: Slot[None] = Slot()
+        self._spawn(work).add_done_callback(lambda task: slot.settle(None))
+        return slot
 
-        async def greet() -> None:
-            try:
-                self.greeting = await self._greeter(link).greet("auto")
-            except (ServerError, EndedOnProbe) as error:
-                self._note(f"changed its protocol and could not be greeted again: {error}")
-            finally:
-                slot.settle(None)
 
-        self._spawn(greet())
-        await slot
-
-    # --- what the server says of its own accord ---
-
-    def on_request(self, request: Request) -> None:
-        """Answer the server at once. Questions to the user are declined until they can be carried to the host."""
-        link, method = self._wire, request.method
-        if link is None:
-            return
-        declared = self._house.capabilities
-        if method == "ping":
-            link.answer(request, {})
-        elif method == "roots/list":
-            link.answer(request, {"roots": self._house.roots})
-        elif method == "elicitation/create" and "elicitation" in declared:
-            link.answer(request, {"action": "cancel"})
-        elif method == "sampling/createMessage" and "sampling" in declared:
-            link.refuse(request, -1, "The request for sampling was rejected.")
-        else:
-            link.refuse(request, METHOD_NOT_FOUND, f"method not found: {method[:200]}")
-
-    def on_notification(self, notification: Notification) -> None:
-        """Changed lists are listed anew, messages and updates go to the fleet, what we do not know is dropped."""
-        method, params = notification.method, notification.params
-        if method in CHANGES:
-            self._stale.update(CHANGES[method])
-            if self.link is not None:
-                self._relist_soon()
-        elif method == "notifications/message":
-            self._on_message(params)
-        elif method == "notifications/resources/updated":
-            self._house.resource_updated(self.name, params)
-        elif method == "notifications/subscriptions/acknowledged":
-            self.subscriptions.acknowledged(params)
-
-    def on_noise(self, what: str) -> None:
-        """A line that is no message."""
-        self._house.log.debug(self.name, what)
-
-    def _note(self, text: str) -> None:
-        self._house.log.warning(self.name, text)
-
-    def _on_message(self, params: dict[str, Any]) -> None:
-        self._house.logged(self.name, params)
-        if self._wire is not None:
-            for log in {q.log for q in self._wire.peer.asked.values() if q.log is not None}:
-                log(self.name, params)
-
-    def _relist_soon(self) -> None:
-        if self._relister is None or self._relister.done():
-            self._relister = self._loop.create_task(self._relist(), name=f"list {self.name}")
-
-    async def _relist(self) -> None:
-        """List anew what is out of date, as often as that happens, but not without pause."""
-        await asyncio.sleep(SETTLE_SECS)
-        while self._stale and self.link is not None and self.greeting is not None:
-            stale, self._stale = self._stale, set()
-            lister = Lister(self.link, self.greeting, self._house.client, self.spec.request_timeout_secs, self._note)
-            try:
-                self.listing = await lister.list([kind for kind in KINDS if kind in stale], self.listing)
-            except ServerError as error:
-                self._note(f"could not be listed anew: {error.what}")
-                return
-            self._house.listed(self)
-            await asyncio.sleep(RELIST_SECS)
+async def _answer(run: Run, question: Question) -> Answer:
+    """Wait for the answer; a cancel by the host is told to the server."""
+    try:
+        return await question
+    except Cancelled:
+        run.link.cancel(question, "the host cancelled the request")
+        raise

@@ -1,9 +1,10 @@
 """What a server is to tell us of by itself: changed lists, and the resources that somebody at the host follows.
 
-    handshake   list changes come unasked; each resource is subscribed to and unsubscribed from
-    stateless   one open `subscriptions/listen` names everything; another wish means a new one, then the old one ends
-    (protocol bridge, section 8.8)
+handshake   list changes come unasked; each resource is subscribed to and unsubscribed from
+stateless   one open `subscriptions/listen` names everything; another wish means a new one, then the old one ends
+(protocol bridge, section 8.8)
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -11,8 +12,8 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from ..errors import ServerError
 from ..eras.to_server import Greeting, own_meta
+from ..errors import ServerError
 from ..wire import dialect
 from ..wire.messages import Result
 from ..wire.peer import Question
@@ -121,7 +122,11 @@ class Subscriptions:
 
     def _filter(self, capabilities: Mapping[str, Any]) -> dict[str, Any]:
         wanted: dict[str, Any] = {}
-        for key, member in (("tools", "toolsListChanged"), ("prompts", "promptsListChanged"), ("resources", "resourcesListChanged")):
+        for key, member in (
+            ("tools", "toolsListChanged"),
+            ("prompts", "promptsListChanged"),
+            ("resources", "resourcesListChanged"),
+        ):
             offered = capabilities.get(key)
             if isinstance(offered, dict) and offered.get("listChanged"):
                 wanted[member] = True

@@ -3,6 +3,7 @@
 The era is decided for each request alone: who sends `io.modelcontextprotocol/protocolVersion` in `_meta` speaks the
 stateless tongue, everybody else the handshake one. Both may share one pipe.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ class Handshake:
         """Take `initialize`: a revision we know is spoken, any other is answered with our newest of that era."""
         version = params.get("protocolVersion")
         if version is not None and type(version) is not str:
-            raise RequestError("bad params", "`protocolVersion` must be a string, such as \"2025-11-25\".")
+            raise RequestError("bad params", '`protocolVersion` must be a string, such as "2025-11-25".')
         capabilities = params.get("capabilities")
         if capabilities is not None and type(capabilities) is not dict:
             raise RequestError("bad params", "`capabilities` must be an object.")
@@ -92,23 +93,30 @@ def is_stateless(params: Mapping[str, Any]) -> bool:
 
 
 def _stateless(method: str, params: dict[str, Any], meta: dict[str, Any], token: Any) -> Asked:
-    version, capabilities, level = (meta[dialect.VERSION_KEY], meta.get(dialect.CAPABILITIES_KEY), meta.get(dialect.LOG_LEVEL_KEY))
+    version, capabilities, level = (
+        meta[dialect.VERSION_KEY],
+        meta.get(dialect.CAPABILITIES_KEY),
+        meta.get(dialect.LOG_LEVEL_KEY),
+    )
     if type(version) is not str:
-        raise RequestError("bad params", f"`_meta[\"{dialect.VERSION_KEY}\"]` must be a string.")
+        raise RequestError("bad params", f'`_meta["{dialect.VERSION_KEY}"]` must be a string.')
     if version != dialect.STATELESS:
         raise RequestError(
-            "version", f"Unsupported protocol version `{version[:40]}`: use {dialect.STATELESS} in `_meta`, or an older one after `initialize`.",
+            "version",
+            f"Unsupported protocol version `{version[:40]}`: use {dialect.STATELESS} in `_meta`, or an older one after `initialize`.",
             data={"supported": list(dialect.VERSIONS), "requested": version},
         )
     if method not in dialect.STATELESS_METHODS:
         raise RequestError("unknown method", f"method not found: {method[:200]}")
     if type(capabilities) is not dict:
-        raise RequestError("bad params", f"`_meta[\"{dialect.CAPABILITIES_KEY}\"]` must be given, as an object.")
+        raise RequestError("bad params", f'`_meta["{dialect.CAPABILITIES_KEY}"]` must be given, as an object.')
     if level is not None and level not in dialect.LOG_LEVELS:
-        raise RequestError("bad params", f"`_meta[\"{dialect.LOG_LEVEL_KEY}\"]` must be one of {', '.join(dialect.LOG_LEVELS)}.")
+        raise RequestError(
+            "bad params", f'`_meta["{dialect.LOG_LEVEL_KEY}"]` must be one of {", ".join(dialect.LOG_LEVELS)}.'
+        )
     client = meta.get(dialect.CLIENT_KEY)
     if client is not None and type(client) is not dict:
-        raise RequestError("bad params", f"`_meta[\"{dialect.CLIENT_KEY}\"]` must be an object.")
+        raise RequestError("bad params", f'`_meta["{dialect.CLIENT_KEY}"]` must be an object.')
     return Asked(method, params, Tongue(True, version), capabilities, level, token)
 
 
@@ -117,13 +125,16 @@ def _handshake(
 ) -> Asked:
     if method not in dialect.HANDSHAKE_METHODS:
         if not handshake.done and method in dialect.STATELESS_METHODS:
-            raise RequestError("bad params", f"`{method}` needs `_meta` with \"{dialect.VERSION_KEY}\" and \"{dialect.CAPABILITIES_KEY}\".")
+            raise RequestError(
+                "bad params", f'`{method}` needs `_meta` with "{dialect.VERSION_KEY}" and "{dialect.CAPABILITIES_KEY}".'
+            )
         raise RequestError("unknown method", f"method not found: {method[:200]}")
     if not handshake.done:
         if meta is not None and dialect.CAPABILITIES_KEY in meta:
-            raise RequestError("bad params", f"`_meta[\"{dialect.VERSION_KEY}\"]` must be given, as a string.")
+            raise RequestError("bad params", f'`_meta["{dialect.VERSION_KEY}"]` must be given, as a string.')
         if method not in dialect.WITHOUT_HANDSHAKE:
             raise RequestError(
-                "bad params", f"`{method}` came before `initialize`. Send `initialize` first, or `_meta` with \"{dialect.VERSION_KEY}\"."
+                "bad params",
+                f'`{method}` came before `initialize`. Send `initialize` first, or `_meta` with "{dialect.VERSION_KEY}".',
             )
     return Asked(method, params, handshake.tongue, handshake.capabilities, handshake.log_level, token)

@@ -3,6 +3,7 @@
 Rule 1: text that the era leaves as it is goes out byte for byte; what must differ is edited in the text.
 Rule 2: `serverInfo` towards the host names the gateway; which server a result came from is `_meta["dev.shack/server"]`.
 """
+
 from __future__ import annotations
 
 import json
@@ -25,7 +26,7 @@ class Voice:
 
     def __init__(self, name: str, version: str) -> None:
         self.info = {"name": name, "version": version}
-        self._info_text = json.dumps(self.info)
+        self._info_text = encode(self.info).decode()
         self._heads: dict[str, bytes] = {}
 
     # --- answers ---
@@ -45,8 +46,10 @@ class Voice:
         about = _about(outcome, number)
         if code is None and asked.method == "tools/call":
             return result_line(id, self.result(tool_error(outcome.text, about), tongue))
-        data = outcome.data if isinstance(outcome, Failed) and outcome.data is not None else about
-        return error_line(id, INVALID_PARAMS if code is None else code, clip(outcome.text), data)
+        if isinstance(outcome, Failed) and outcome.data is not None:
+            # What MCP lays down for its own codes stands alone.
+            about = outcome.data if kind in ("version", "capability") else {**about, **outcome.data}
+        return error_line(id, INVALID_PARAMS if code is None else code, clip(outcome.text), about)
 
     def result(self, outcome: Complete, tongue: Tongue) -> Body:
         """The result as a host of that tongue reads it."""
@@ -129,7 +132,9 @@ class Voice:
         if code == URL_ELICITATION and asked.tongue.version != "2025-11-25" and asked.method == "tools/call":
             return result_line(id, self.result(tool_error(_urls(failed), {"server": failed.server}), asked.tongue))
         if code == MISSING_CAPABILITY and not stateless and asked.method == "tools/call":
-            return result_line(id, for_handshake(tool_error(_lacking(failed), {"server": failed.server}), asked.tongue.version))
+            return result_line(
+                id, for_handshake(tool_error(_lacking(failed), {"server": failed.server}), asked.tongue.version)
+            )
         return error_line(id, code, clip(failed.text), data)
 
     # --- greetings ---
@@ -144,8 +149,12 @@ class Voice:
     def discover(self, instructions: str) -> bytes:
         """The result of `server/discover`."""
         value: dict[str, Any] = {
-            "resultType": "complete", "supportedVersions": [dialect.STATELESS], "capabilities": capabilities(dialect.STATELESS),
-            "ttlMs": 0, "cacheScope": "private", "_meta": {dialect.SERVER_KEY: self.info},
+            "resultType": "complete",
+            "supportedVersions": [dialect.STATELESS],
+            "capabilities": capabilities(dialect.STATELESS),
+            "ttlMs": 0,
+            "cacheScope": "private",
+            "_meta": {dialect.SERVER_KEY: self.info},
         }
         if instructions:
             value["instructions"] = instructions
@@ -160,8 +169,10 @@ class Voice:
 def capabilities(version: str) -> dict[str, Any]:
     """What we offer. Hosts ask before servers are up, so everything is declared and may turn out to be empty."""
     found: dict[str, Any] = {
-        "tools": {"listChanged": True}, "resources": {"subscribe": True, "listChanged": True},
-        "prompts": {"listChanged": True}, "logging": {},
+        "tools": {"listChanged": True},
+        "resources": {"subscribe": True, "listChanged": True},
+        "prompts": {"listChanged": True},
+        "logging": {},
     }
     if version != "2024-11-05":
         found["completions"] = {}
@@ -188,7 +199,11 @@ def missing_capabilities(requests: Mapping[str, Any], declared: Mapping[str, Any
 
 def tool_error(text: str, about: Mapping[str, Any]) -> Complete:
     """A tool result that says that the call was not made, or failed; the model can read it and act on it."""
-    value = {"content": [{"type": "text", "text": clip(text)}], "isError": True, "_meta": {"dev.shack/refusal": dict(about)}}
+    value = {
+        "content": [{"type": "text", "text": clip(text)}],
+        "isError": True,
+        "_meta": {"dev.shack/refusal": dict(about)},
+    }
     return Complete(encode(value), value=value)
 
 
@@ -253,7 +268,10 @@ def downgraded(content: list[Any], version: str) -> list[Any] | None:
             block = {"type": "text", "text": f"{block.get('name', 'resource')}: {block.get('uri', '')}"}
         elif kind == "audio" and version == "2024-11-05":
             mime = block.get("mimeType", "audio/wav")
-            block = {"type": "resource", "resource": {"uri": f"data:{mime}", "mimeType": mime, "blob": block.get("data", "")}}
+            block = {
+                "type": "resource",
+                "resource": {"uri": f"data:{mime}", "mimeType": mime, "blob": block.get("data", "")},
+            }
         found.append(block)
     return found if found != content else None
 
@@ -263,16 +281,17 @@ def downgraded(content: list[Any], version: str) -> list[Any] | None:
 
 def _about(outcome: Refused | Failed, number: int) -> dict[str, Any]:
     """`data` of an error of ours: who says so, so that a host can tell us from a server."""
-    about: dict[str, Any] = {"source": "gateway", "call": number}
+    about: dict[str, Any] = {"source": "gateway"}
+    if outcome.server:
+        about["server"] = outcome.server
     if isinstance(outcome, Refused):
         about["stage"] = outcome.stage
         if outcome.rule is not None:
             about["rule"] = outcome.rule
-    if isinstance(outcome, Failed):
-        if outcome.server:
-            about["server"] = outcome.server
-        if outcome.reason:
-            about["reason"] = outcome.reason
+    elif outcome.reason:
+        about["reason"] = outcome.reason
+    if number:
+        about["call"] = number
     return about
 
 
@@ -286,5 +305,3 @@ def _lacking(failed: Failed) -> str:
     needed = failed.data.get("requiredCapabilities") if isinstance(failed.data, dict) else None
     names = ", ".join(needed) if isinstance(needed, dict) else "a capability"
     return f"{failed.text} (the server `{failed.server}` needs a host with {names})"
-
-

@@ -1,4 +1,5 @@
 """What the house asks → what a server of either era reads, and what its answers mean.  Pure."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -87,8 +88,11 @@ def greeting(answer: Result | ErrorAnswer, *, stateless: bool) -> Greeting | Non
         return None
     instructions = value.get("instructions")
     return Greeting(
-        stateless, version, capabilities if isinstance(capabilities, dict) else {},
-        str(info.get("name", "")) if isinstance(info, dict) else "", instructions if isinstance(instructions, str) else "",
+        stateless,
+        version,
+        capabilities if isinstance(capabilities, dict) else {},
+        str(info.get("name", "")) if isinstance(info, dict) else "",
+        instructions if isinstance(instructions, str) else "",
     )
 
 
@@ -123,4 +127,9 @@ def outcome(answer: Answer, call: Call, stateless: bool) -> Outcome:
 
 
 def _unusable(call: Call, what: str) -> Failed:
-    return Failed("server", f"downstream error: downstream server '{call.server}' gave {what}", server=call.server, reason="protocol")
+    return Failed(
+        "server",
+        f"downstream error: downstream server '{call.server}' gave {what}",
+        server=call.server,
+        reason="protocol",
+    )

@@ -4,24 +4,24 @@ Rule 1: a request gets exactly one answer, a cancelled one none; a notification 
 Rule 2: reading never waits: what cannot be answered at once goes on by itself (`slot.Drive`).
 Rule 3: everything for the host goes through one writer, so that a request's notifications come before its answer.
 """
+
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
 from ..catalog.entries import Catalog
 from ..core.gateway import Gateway
-from ..errors import FAILURES, INTERNAL_ERROR, Cancelled, RequestError, WireError, clip
 from ..eras.inbound import Asked, Handshake, Tongue, classify, is_stateless
 from ..eras.to_host import Voice, notification
+from ..errors import FAILURES, INTERNAL_ERROR, RequestError, WireError, clip
 from ..log import Log
 from ..pipeline.call import Complete, Context, Failed, Outcome
 from ..pipes import Writer
-from ..slot import Drive, Slot
+from ..slot import Drive
 from ..wire import dialect
-from ..wire.messages import Body, Notification, Request, TooLong, encode, error_line, message, result_line
+from ..wire.messages import Body, Notification, Request, TooLong, error_line, message, result_line
 from ..wire.peer import Peer
 
 UNREAD_LIMIT = 8 * 1024 * 1024
@@ -33,7 +33,12 @@ _CHANGED = {
     "resources": "notifications/resources/list_changed",
 }
 _LISTEN = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resources": "resourcesListChanged"}
-_LISTED = {"tools/list": "tools", "prompts/list": "prompts", "resources/list": "resources", "resources/templates/list": "resources"}
+_LISTED = {
+    "tools/list": "tools",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "resources",
+}
 
 
 class Servers(Protocol):
@@ -66,7 +71,15 @@ class HostSession:
     """The conversation with the host, from its first byte to our last."""
 
     def __init__(
-        self, gateway: Gateway, servers: Servers, voice: Voice, writer: Writer, log: Log, *, line_bytes: int, instructions: Callable[[], str]
+        self,
+        gateway: Gateway,
+        servers: Servers,
+        voice: Voice,
+        writer: Writer,
+        log: Log,
+        *,
+        line_bytes: int,
+        instructions: Callable[[], str],
     ) -> None:
         self._gateway, self._servers, self._voice, self._writer, self._log = gateway, servers, voice, writer, log
         self._instructions = instructions
@@ -119,14 +132,18 @@ class HostSession:
     def _batch(self, values: list[Any]) -> None:
         """Several messages in one line: allowed by one revision only, and answered one by one."""
         if not (self._handshake.done and self._handshake.tongue.version == dialect.BATCHES) or not values:
-            text = "invalid request: an array" + (" that is empty" if not values else f" (batches belong to {dialect.BATCHES} alone)")
+            text = "invalid request: an array" + (
+                " that is empty" if not values else f" (batches belong to {dialect.BATCHES} alone)"
+            )
             self._send(error_line(None, FAILURES["invalid request"].handshake or INTERNAL_ERROR, text))
             return
         for value in values:
             try:
                 found = message(value)
                 if isinstance(found, Request) and found.method == "initialize":
-                    raise WireError("invalid request", "invalid request: `initialize` must not be in a batch", id=found.id)
+                    raise WireError(
+                        "invalid request", "invalid request: `initialize` must not be in a batch", id=found.id
+                    )
             except WireError as error:
                 self._take(error)
             else:
@@ -166,7 +183,8 @@ class HostSession:
     def _context(self, id: str | int, asked: Asked) -> Context:
         token, level, stateless = asked.progress_token, asked.log_level, asked.tongue.stateless
         return Context(
-            asked.capabilities, level if stateless else self._handshake.log_level,
+            asked.capabilities,
+            level if stateless else self._handshake.log_level,
             None if token is None else partial(self._progress, token),
             partial(self._log_of_call, level) if stateless and level is not None else None,
             stateless,
@@ -178,7 +196,12 @@ class HostSession:
             line = self._voice.answer(id, asked, outcome, number)
         except Exception as error:
             self._log.error("host", f"call {number}: the answer could not be written: {error!r}")
-            line = error_line(id, INTERNAL_ERROR, "The answer could not be written. The log of the gateway says more.", {"call": number})
+            line = error_line(
+                id,
+                INTERNAL_ERROR,
+                "The answer could not be written. The log of the gateway says more.",
+                {"call": number},
+            )
         listed = _LISTED.get(asked.method)
         if listed is not None:
             self._told[listed] = self._fingerprint(listed)
@@ -209,7 +232,9 @@ class HostSession:
         except RequestError as error:
             self._send(error_line(request.id, FAILURES[error.kind].handshake or INTERNAL_ERROR, error.what))
             return
-        self._send(result_line(request.id, self._voice.initialize(self._handshake.tongue.version, self._instructions())))
+        self._send(
+            result_line(request.id, self._voice.initialize(self._handshake.tongue.version, self._instructions()))
+        )
         self._servers.start(self._handshake.capabilities)
 
     def _discover(self, request: Request, asked: Asked) -> None:
@@ -230,7 +255,7 @@ class HostSession:
 
     async def _follow(self, uri: Any, more: bool) -> Outcome:
         if type(uri) is not str:
-            raise RequestError("bad params", "`uri` must be a string.")
+            return Failed("bad params", "`uri` must be a string.")
         if (uri in self._followed) == more:
             return Complete(b"{}", value={})
         outcome = await self._follow_at_server(uri, more)
@@ -249,20 +274,28 @@ class HostSession:
         """Acknowledge at once what will be honoured, then keep the request open."""
         wanted = request.params.get("notifications")
         if type(wanted) is not dict:
-            self._send(error_line(request.id, FAILURES["bad params"].stateless or INTERNAL_ERROR, "`notifications` must be an object."))
+            self._send(
+                error_line(
+                    request.id, FAILURES["bad params"].stateless or INTERNAL_ERROR, "`notifications` must be an object."
+                )
+            )
             return
         self._servers.start(asked.capabilities)
         kinds = frozenset(kind for kind, key in _LISTEN.items() if wanted.get(key) is True)
         listed = wanted.get("resourceSubscriptions")
         catalog, starting = self._servers.catalog, self._servers.starting
-        uris = [u for u in listed if type(u) is str and (starting or catalog.ways(u))] if isinstance(listed, list) else []
+        uris = (
+            [u for u in listed if type(u) is str and (starting or catalog.ways(u))] if isinstance(listed, list) else []
+        )
         self._listens[request.id] = Listen(kinds, frozenset(uris))
         honoured: dict[str, Any] = {_LISTEN[kind]: True for kind in _LISTEN if kind in kinds}
         if uris:
             honoured["resourceSubscriptions"] = uris
         for kind in kinds:
             self._told.setdefault(kind, self._fingerprint(kind))
-        self._send(notification("notifications/subscriptions/acknowledged", {"notifications": honoured}, listen=request.id))
+        self._send(
+            notification("notifications/subscriptions/acknowledged", {"notifications": honoured}, listen=request.id)
+        )
         for uri in set(uris):
             self._aside(self._follow_at_server(uri, True))
 
@@ -272,7 +305,9 @@ class HostSession:
 
     def _aside(self, work: Any) -> None:
         """Let something go on that nobody waits for."""
-        Drive(work, lambda outcome: None, lambda error: self._log.error("host", f"a subscription failed: {error!r}")).step()
+        Drive(
+            work, lambda outcome: None, lambda error: self._log.error("host", f"a subscription failed: {error!r}")
+        ).step()
 
     def on_catalog(self) -> None:
         """What the servers list has changed, or a server came up or ended."""

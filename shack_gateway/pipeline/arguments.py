@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..catalog.names import joined
 from .call import RESOURCE, Call
@@ -32,23 +32,16 @@ _PATH_KEYS = frozenset({
 _SUBJECT_KEYS = frozenset({"command", "url", "pattern", "query", "code", "message"})
 _SUBJECT_KEYS |= {f"{key}s" for key in _SUBJECT_KEYS}
 _NOT_WORD = re.compile(r"[\W_]+")
-_SHORT_KEY = 64
+SHORT_KEY = 64
+"""Longer keys are judged anew each time: what is remembered must stay small."""
 
 Trail = tuple[Any, "str | int"]
 """The way to a value, from its end: (trail of the parent or `None`, key or index)."""
 
 
-class Leaf(NamedTuple):
-    """One text: a `VALUE`, an object's `KEY`, or the texts of a `LIST` joined by spaces.
-
-    `own` is what the nearest key above says (lists hand it down), `above` what all keys above say together.
-    """
-
-    kind: str
-    text: str
-    own: int
-    above: int
-    trail: Trail
+Leaf = tuple[str, str, int, int, Trail]
+"""One text: what it is (a `VALUE`, an object's `KEY`, or the texts of a `LIST` joined by spaces), the text itself, what
+the nearest key above says of it (lists hand it down), what all keys above say together, and where it stands."""
 
 
 def leaves(arguments: dict[str, Any]) -> Iterator[Leaf]:
@@ -57,27 +50,29 @@ def leaves(arguments: dict[str, Any]) -> Iterator[Leaf]:
     while stack:
         node, own, above, trail, depth = stack.pop()
         if isinstance(node, str):
-            yield Leaf(VALUE, node, own, above, trail)
-            continue
-        if not isinstance(node, (dict, list)):
-            continue
-        if depth > DEPTH:
-            raise RecursionError(f"the arguments are nested more than {DEPTH} levels deep")
-        if isinstance(node, list):
+            yield VALUE, node, own, above, trail
+        elif isinstance(node, list):
+            _check(depth)
             if len(node) > 1 and all(isinstance(element, str) for element in node):
-                yield Leaf(LIST, " ".join(node), own, above, trail)
+                yield LIST, " ".join(node), own, above, trail
             stack += [(element, own, above, (trail, at), depth + 1) for at, element in enumerate(node)]
-            continue
-        for key, value in node.items():
-            below = (trail, key)
-            yield Leaf(KEY, key, own, above, below)
-            says = key_says(key)
-            stack.append((value, says, above | says, below, depth + 1))
+        elif isinstance(node, dict):
+            _check(depth)
+            for key, value in node.items():
+                below = (trail, key)
+                yield KEY, key, own, above, below
+                says = key_says(key)
+                stack.append((value, says, above | says, below, depth + 1))
+
+
+def _check(depth: int) -> None:
+    if depth > DEPTH:
+        raise RecursionError(f"the arguments are nested more than {DEPTH} levels deep")
 
 
 def key_says(key: str) -> int:
     """`PATH`, `SUBJECT`, both or 0."""
-    return _key_says(key) if len(key) <= _SHORT_KEY else _key_says.__wrapped__(key)  # no long keys in the cache
+    return _key_says(key) if len(key) <= SHORT_KEY else _key_says.__wrapped__(key)
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ Outcome          what comes of it:
   Refused        *we* said no: which stage, which rule, why
   Failed         something broke, or the server itself answered with an error
 """
+
 from __future__ import annotations
 
 import json
@@ -40,8 +41,15 @@ class Call:
     __slots__ = ("arguments", "context", "kind", "name", "number", "params", "server", "target")
 
     def __init__(
-        self, number: int, kind: str, server: str, name: str, target: str,
-        arguments: dict[str, Any], params: Mapping[str, Any], context: Context,
+        self,
+        number: int,
+        kind: str,
+        server: str,
+        name: str,
+        target: str,
+        arguments: dict[str, Any],
+        params: Mapping[str, Any],
+        context: Context,
     ) -> None:
         self.number, self.kind, self.server, self.name, self.target = number, kind, server, name, target
         self.arguments, self.params, self.context = arguments, params, context
@@ -62,8 +70,14 @@ class Complete:
     __slots__ = ("_value", "body", "cache", "server", "shape", "stateless")
 
     def __init__(
-        self, body: bytes | list[bytes], *, server: str = "", stateless: bool = False, value: dict[str, Any] | None = None,
-        shape: Mapping[str, Any] | None = None, cache: tuple[int, bool] | None = None,
+        self,
+        body: bytes | list[bytes],
+        *,
+        server: str = "",
+        stateless: bool = False,
+        value: dict[str, Any] | None = None,
+        shape: Mapping[str, Any] | None = None,
+        cache: tuple[int, bool] | None = None,
     ) -> None:
         self.body, self.server, self.stateless, self.cache, self._value = body, server, stateless, cache, value
         self.shape: Mapping[str, Any] = shape if shape is not None else self.value
@@ -104,6 +118,7 @@ class Refused(NamedTuple):
     stage: str
     text: str
     rule: str | None = None
+    server: str = ""
 
 
 class Failed(NamedTuple):

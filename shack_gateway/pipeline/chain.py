@@ -6,6 +6,7 @@ The three rules that hold for all calls live here and nowhere else, so that no s
   judge what is sent  a gate is asked again when a later stage changed the call
   seal what leaves    the seal (masking) treats the last form of every outcome
 """
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -107,6 +108,7 @@ class Chain:
                     outcome = _checked(await stage.after(call, outcome))
                 except Exception as error:
                     outcome = self._broken(stage, call, "withheld", error)
+            outcome = _addressed(outcome, call)
         return self.seal(outcome)
 
     def seal(self, outcome: Outcome) -> Outcome:
@@ -124,18 +126,24 @@ class Chain:
                 break
             verdict = await gate.before(call)
             if verdict is not call:
-                return _checked(verdict)        # a gate that changes a call breaks its word, and the call is refused
+                return _checked(verdict)  # a gate that changes a call breaks its word, and the call is refused
         return call
 
     def _unrouted(self, call: Call, error: Exception) -> Failed:
         self._report("error", f"call {call.number}: routing broke: {error!r}")
-        return Failed("internal", f"The call of `{call.name}` failed inside of the gateway. "
-                                  f"The log says more under call {call.number}.")
+        return Failed(
+            "internal",
+            f"The call of `{call.name}` failed inside of the gateway. The log says more under call {call.number}.",
+        )
 
     def _broken(self, stage: Stage, call: Call, done: str, error: Exception) -> Refused:
         self._report("error", f"call {call.number}: stage {stage.name} broke: {error!r}")
-        return Refused("stage", f"The call of `{call.name}` was {done}: the {stage.name} stage of the gateway broke. "
-                                f"The log says more under call {call.number}.", rule=stage.name)
+        return Refused(
+            "stage",
+            f"The call of `{call.name}` was {done}: the {stage.name} stage of the gateway broke. "
+            f"The log says more under call {call.number}.",
+            rule=stage.name,
+        )
 
 
 def _checked(outcome: object) -> Outcome:
@@ -143,3 +151,8 @@ def _checked(outcome: object) -> Outcome:
     if isinstance(outcome, (Complete, InputRequired, Refused, Failed)):
         return outcome
     raise TypeError(f"{type(outcome).__name__} is no outcome")
+
+
+def _addressed(outcome: Outcome, call: Call) -> Outcome:
+    """A refusal with the server that the call was for."""
+    return outcome._replace(server=call.server) if isinstance(outcome, Refused) else outcome

@@ -44,7 +44,9 @@ def quiet(text: str) -> bool:
 
 def looks(text: str) -> int:
     """`SURELY`, `MAYBE` or `NOTHING`: whether a server that is given `text` under any name could open it as a file."""
-    return max(map(_looks, _decoded(text))) if len(text) <= LONGEST else _looks(text)
+    if len(text) > LONGEST or ("%" not in text and text.isascii()):
+        return _looks(text)
+    return max(map(_looks, _decoded(text)))
 
 
 def _looks(text: str) -> int:

@@ -21,7 +21,7 @@ _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 def folded(text: str) -> str:
-    """The text with compatibility characters as plain ones, none that is invisible, and each white space as one space."""
+    """The text with compatibility characters as plain ones, no invisible ones, and each white space as one space."""
     if not text.isascii():
         text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return _WHITE.sub(" ", text)
@@ -45,7 +45,7 @@ class Spellings:
         found = {text, plain, self._origin_lowered(plain)}
         if len(text) <= LONGEST and (path or looks(text)):
             folder = self._folders.get(server, self._root)
-            for reading in (*readings(text, windows=self._windows), plain):
+            for reading in dict.fromkeys((*readings(text, windows=self._windows), plain)):
                 found |= self._of_path(reading, folder)
         return self._cased(found)
 
@@ -65,7 +65,7 @@ class Spellings:
         """Absolute and from the root, tidied and with links followed; as a folder too, for rules that end in `/`."""
         full = self._join(folder, path)
         found = {path}
-        for whole in {self._normal(full), self._resolved(full)}:
+        for whole in (self._normal(full), self._resolved(full)):
             found.add(whole)
             if whole.startswith(self._tree):
                 inner = whole[len(self._tree) :]

@@ -5,6 +5,7 @@ Rule 2: a result is taken out of its line as text and put into the next line as 
         nobody changed. Its JSON is checked all the same, so that a server's broken line never becomes ours.
 Rule 3: a large line stays a list of chunks from the first read to the last write.
 """
+
 from __future__ import annotations
 
 import codecs
@@ -95,8 +96,11 @@ class Lines:
         if rest:
             self._keep(rest)
         limit = self._limit
-        return [_cut(line) if type(line) is not bytes or len(line) <= limit else TooLong(len(line), line[:HEAD])
-                for line in ended if line and (type(line) is not bytes or not line.isspace())]
+        return [
+            _cut(line) if type(line) is not bytes or len(line) <= limit else TooLong(len(line), line[:HEAD])
+            for line in ended
+            if line and (type(line) is not bytes or not line.isspace())
+        ]
 
     def rest(self) -> list[Line]:
         """At the end of the stream: the last line, if it had no end."""
@@ -106,11 +110,12 @@ class Lines:
         return [] if isinstance(line, bytes) and line.isspace() else [_cut(line)]
 
     def _keep(self, piece: bytes) -> None:
+        if len(self._head) < HEAD:
+            self._head += piece[: HEAD - len(self._head)]
         self._size += len(piece)
         if self._size <= self._limit:
             self._pieces.append(piece)
-        elif not self._head:
-            self._head = b"".join((*self._pieces, piece))[:HEAD]
+        else:
             self._pieces.clear()
 
     def _finish(self, piece: bytes) -> Line:
@@ -150,7 +155,9 @@ def read(line: bytes | list[bytes]) -> Message | list[Any] | None:
     return _result(line, text) or _message(_value(text))
 
 
-_ID_IN_HEAD = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(-?[0-9]{1,18})\s*,\s*"(?:result|error)"').match
+_ID_IN_HEAD = re.compile(
+    rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(-?[0-9]{1,18})\s*,\s*"(?:result|error)"'
+).match
 
 
 def id_in_head(head: bytes) -> int | None:
@@ -270,7 +277,9 @@ def message(value: Any) -> Message | None:
     known = is_request_id(id)
     if "method" in value:
         if value.get("jsonrpc") != "2.0":
-            raise WireError("invalid request", 'invalid request: `"jsonrpc": "2.0"` is missing', id=id if known else None)
+            raise WireError(
+                "invalid request", 'invalid request: `"jsonrpc": "2.0"` is missing', id=id if known else None
+            )
         return _question(value, id, known)
     if "result" in value or "error" in value:
         return _answer(value, id)
@@ -290,7 +299,9 @@ def _question(value: dict[str, Any], id: Any, known: bool) -> Request | Notifica
     if params is None:
         params = {}
     elif type(params) is not dict:
-        raise WireError("bad params", "`params` must be an object", id=id)
+        if known:
+            raise WireError("bad params", "`params` must be an object", id=id)
+        params = {}  # a notification is never answered, not even with an error
     return Request(id, method, params) if known else Notification(method, params)
 
 
@@ -305,7 +316,9 @@ def _answer(value: dict[str, Any], id: Any) -> Result | ErrorAnswer:
     if type(error) is not dict:
         return ErrorAnswer(id, -32603, f"error without a code: {str(error)[:200]}")
     code, text = error.get("code"), error.get("message")
-    return ErrorAnswer(id, code if type(code) is int else -32603, text if type(text) is str else "error", error.get("data"))
+    return ErrorAnswer(
+        id, code if type(code) is int else -32603, text if type(text) is str else "error", error.get("data")
+    )
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -350,5 +363,7 @@ def error_line(id: str | int | None, code: int, text: str, data: Any = None) -> 
     error: dict[str, Any] = {"code": code, "message": text}
     if data is not None:
         error["data"] = data
-    value: dict[str, Any] = {"jsonrpc": "2.0", "error": error} if id is None else {"jsonrpc": "2.0", "id": id, "error": error}
+    value: dict[str, Any] = (
+        {"jsonrpc": "2.0", "error": error} if id is None else {"jsonrpc": "2.0", "id": id, "error": error}
+    )
     return encode(value) + b"\n"

@@ -5,6 +5,7 @@ Rule 1: our ids are integers counted up per channel and never the other side's; 
 Rule 2: every question ends: by its answer, by `forget` (cancelled, timed out: a late answer is dropped) or by `close`.
 Rule 3: messages are handed on in the order of the bytes; an answer wakes its asker at its place in that order.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

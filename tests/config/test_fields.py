@@ -225,7 +225,8 @@ def test_a_key_that_somebody_else_reads_is_not_judged_and_one_with_a_hint_is_a_w
 
 @pytest.mark.parametrize("path, wanted", [
     ((), ""), (("a",), "a"), (("a", "b", 0, "c"), "a.b[0].c"), (("a", "b.c"), 'a["b.c"]'), (("", 1), '[""][1]'),
-    (("a b",), '["a b"]'), (("a\nb`",), '["a\\nb\'"]'), (("\ud800",), '["\\ud800"]'), (("\x1b[31m",), '["\\u001b[31m"]'),
+    (("a b",), '["a b"]'), (("a\nb`",), '["a\\nb\'"]'), (("\ud800",), '["\\ud800"]'),
+    (("\x1b[31m",), '["\\u001b[31m"]'),
 ])
 def test_a_path_is_shown_so_that_it_can_be_found_and_cannot_be_abused(path: tuple[Any, ...], wanted: str) -> None:
     assert show(path) == wanted

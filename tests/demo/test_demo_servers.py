@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit import Host, M, json_of, schema
 
 Open = Callable[..., Host]

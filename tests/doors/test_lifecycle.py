@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kit import Host, Late, Scene, alive, descendants, json_of, processes_left, text_of, wait_gone
+from kit import Host, Late, Scene, alive, descendants, json_of, text_of, wait_gone
 
 linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked up in /proc")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
@@ -191,8 +191,7 @@ def test_a_stderr_that_nobody_reads_does_not_stop_us(scene: Scene) -> None:
     scene.server("alpha", "flood", "echo")
     host = scene.start(log_level="debug")
     host.handshake()
-    host.stderr_held = True  # type: ignore[attr-defined]
-    os.kill(os.getpid(), 0)
+    host.ignore_log()
     for _ in range(3):
         assert text_of(host.call("alpha__flood", {"what": "stderr", "count": 5000})) == "after the flood"
     assert json_of(host.call("alpha__echo", {"n": 1})) == {"n": 1}
@@ -319,14 +318,6 @@ def test_the_cached_catalog_answers_before_any_server_runs(scene: Scene) -> None
     second = scene.start(list_wait_secs=1)
     second.handshake()
     assert second.request("tools/list")["result"] == listed
-
-
-def stubs(scene: Scene) -> list[str]:
-    return processes_left(scene.marker)
-
-
-def rows_of(host: Host) -> dict[str, Any]:
-    return {row["server"]: row for row in json_of(host.call("shack_list_servers"))["servers"]}
 
 
 @linux

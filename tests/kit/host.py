@@ -59,8 +59,9 @@ class Host:
         self._sent: dict[tuple[type, Any], int] = {}
         self._number = 0
         self._news = threading.Condition()
-        self._reading = threading.Event()
+        self._reading, self._listening = threading.Event(), threading.Event()
         self._reading.set()
+        self._listening.set()
         self._ended = False
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._read, self._drain)]
         if sys.platform != "win32":
@@ -134,7 +135,7 @@ class Host:
 
     def _drain(self) -> None:
         fd = self.process.stderr.fileno()  # type: ignore[union-attr]
-        while chunk := os.read(fd, 65536):
+        while self._listening.wait() and (chunk := os.read(fd, 65536)):
             self.stderr = (self.stderr + chunk)[-1_000_000:]
 
     @property
@@ -146,8 +147,14 @@ class Host:
         """Stop reading what the gateway writes (a deaf host)."""
         self._reading.clear()
 
+    def ignore_log(self) -> None:
+        """Stop reading the gateway's stderr."""
+        self._listening.clear()
+
     def go_on(self) -> None:
+        """Read again whatever was left unread."""
         self._reading.set()
+        self._listening.set()
 
     # --- what goes out -----------------------------------------------------------------------------------------------
 

@@ -18,10 +18,11 @@ LEFTOVERS = re.compile(r"\.|__pycache__$|build$|dist$|.*\.egg-info$")
 FLOORS = {
     "__init__": 0, "errors": 0, "slot": 0.5,    # the slot knows one of the errors
     "wire.splice": 0.5,     # a tool for JSON text that the whole first floor shares
-    "wire": 1, "catalog": 1, "masking": 1, "config.fields": 1,
+    "wire": 1, "catalog": 1, "masking": 1, "config": 1,
     "pipeline": 2,
     "eras": 3, "core": 3, "pipes": 3, "log": 3, "children": 3,
-    "host": 4, "downstream": 4, "shell": 4, "store": 4, "config": 4,
+    "config.servers": 3,
+    "host": 4, "downstream": 4, "shell": 4, "store": 4, "config.load": 4,
     "app": 5,
     "cli": 6, "__main__": 7,
     "demo": -1, "docs": -1,     # stand-alone: import nobody of the house, imported by nobody
@@ -387,14 +388,12 @@ def config_keys(house: House) -> list[str]:
 def cli_words(house: House) -> list[str]:
     """Every option and every command of the command line."""
     words = set()
-    for name, module in house.modules.items():
-        if module.room != "cli":
-            continue
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("add_argument", "add_parser"):
-                given = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-                is_command = ast.unparse(node.func).endswith("add_parser")
-                words.update(word for word in given if word.startswith("--") or is_command)
+    for module in house.modules.values():
+        for node in ast.walk(module.tree) if module.room == "cli" else ():
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                row, word = ast.unparse(node.func), node.args[0].value
+                if row in ("Option", "Command") and isinstance(word, str):
+                    words.add(word if row == "Command" else f"--{word}")
     return sorted(words)
 
 

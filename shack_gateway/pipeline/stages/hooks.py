@@ -22,11 +22,12 @@ from ..chain import HookRun, Ports, Stage
 PRE, POST = "pre_tool_hook", "post_tool_hook"
 MOST_REASON = 2048
 DEFAULT_SECS = 30
+DENIED = "denied by pre-tool hook permission decision"
 NO_PROMPTER = "the hook wants approval for this call, and the gateway has no interactive prompter"
 
 FIELDS: tuple[Field, ...] = (
-    Field(PRE, text, "", "Shell command that judges every call before it is sent.", "string"),
-    Field(POST, text, "", "Shell command that judges every result before it is returned.", "string"),
+    Field("pre_tool_hook", text, "", "Shell command that judges every call before it is sent.", "string"),
+    Field("post_tool_hook", text, "", "Shell command that judges every result before it is returned.", "string"),
     Field("hook_timeout_secs", number(0.1, 3600), None, "How long a hook may run. Without it: as long as a call may be "
           "silent (`request_timeout_secs`), at most 30.", "number of seconds"),
 )
@@ -62,7 +63,7 @@ class Hooks(Stage):
             return Refused(self.name, f"blocked by pre-tool hook: {said.blocked}", rule=PRE)
         if said.denied:
             # 0.1.0 answers a denied call as the permission rules do.
-            return Refused("permissions", f"denied by pre-tool hook permission decision{said.denied}", rule=PRE)
+            return Refused("permissions", said.denied, rule=PRE)
         if said.updated is None or call.kind == RESOURCE:
             return call
         return call.with_arguments(said.updated)
@@ -73,7 +74,8 @@ class Hooks(Stage):
             return outcome
         try:
             value = outcome.value
-            payload = _payload(call, "PostToolUse", tool_response=value, tool_result_is_error=value.get("isError") is True)
+            is_error = value.get("isError") is True
+            payload = _payload(call, "PostToolUse", tool_response=value, tool_result_is_error=is_error)
         except (ValueError, RecursionError):
             blocked = f"the result of server `{call.server}` cannot be shown to it: it is no JSON object"
         else:
@@ -129,9 +131,9 @@ class _Said:
         decision = specific.get("permissionDecision")
         reason = _text(specific, "permissionDecisionReason") or _text(output, "reason")
         if decision in ("ask", "defer"):
-            self.denied = f": {NO_PROMPTER}" + (f" ({reason})" if reason else "")
+            self.denied = f"{DENIED}: {NO_PROMPTER}" + (f" ({reason})" if reason else "")
         elif decision == "deny":
-            self.denied = f": {reason}" if reason else " "
+            self.denied = DENIED + (f": {reason}" if reason else "")
         elif decision not in (None, "allow"):
             self.blocked = "`permissionDecision` must be `allow`, `deny` or `ask`"
         elif "updatedInput" in specific:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from ...config.fields import Field, Section, Value, choice
 from ...errors import clip
-from ..arguments import KEY, LIST, PATH, SUBJECT, leaves, policy_name
+from ..arguments import LIST, PATH, SUBJECT, leaves, policy_name
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
 from ..spellings import Spellings
@@ -167,12 +167,11 @@ class Permissions(Stage):
     def _denied(self, call: Call, deny: _Rules) -> Rule | None:
         if call.kind == RESOURCE:
             return deny.match(self._spell(call, call.target, PATH) | self._spell(call, call.name, PATH))
-        for leaf in leaves(call.arguments):
-            if leaf.kind == KEY and not leaf.above & SUBJECT or not (leaf.own | leaf.above) & SUBJECT:
-                continue
-            rule = deny.match(self._spell(call, leaf.text, 0 if leaf.kind == LIST else leaf.above & PATH))
-            if rule is not None:
-                return rule
+        for kind, text, _, above, _ in leaves(call.arguments):
+            if above & SUBJECT:
+                rule = deny.match(self._spell(call, text, 0 if kind is LIST else above & PATH))
+                if rule is not None:
+                    return rule
         return deny.match(_json_texts(call.arguments)) if deny.about_json else None
 
     def _spell(self, call: Call, text: str, path: int) -> set[str]:

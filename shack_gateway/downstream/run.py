@@ -1,0 +1,202 @@
+"""One run of one server: a process, the link to it, what it said at the start, and what it says of its own accord."""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from ..catalog.entries import Listing
+from ..config.servers import ServerSpec
+from ..errors import METHOD_NOT_FOUND, ServerError, ServerGone, ServerSilent
+from ..eras.to_server import Greeting
+from ..log import Log
+from ..wire import dialect
+from ..wire.messages import Notification, Request
+from .greet import EndedOnProbe, Greeter
+from .link import Link
+from .lists import CHANGES, KINDS, Lister
+from .process import Process
+
+RELIST_SECS = 0.25
+"""How far apart two listings are at least, however often a server says that its list changed."""
+SETTLE_SECS = 0.1
+"""How long to wait after such a word, for others that often come with it."""
+
+
+class House(Protocol):
+    """What a run needs of the fleet around it."""
+
+    client: Mapping[str, Any]
+    capabilities: Mapping[str, Any]
+    roots: list[dict[str, Any]]
+    log_level: str | None
+    log: Log
+    probe_secs: float
+
+    def launch(self, spec: ServerSpec, run: Run, on_exit: Callable[[int], None]) -> Process: ...
+
+    def connect(self, run: Run, process: Process) -> Link: ...
+
+    def resource_updated(self, server: str, params: Mapping[str, Any]) -> None: ...
+
+    def logged(self, server: str, params: dict[str, Any]) -> None: ...
+
+
+class Listener(Protocol):
+    """Who keeps the server's runs, and is told what this one comes to."""
+
+    def on_listing(self, listing: Listing) -> None: ...
+
+    def on_acknowledged(self, params: Mapping[str, Any]) -> None: ...
+
+
+class Run:
+    """One process, from its start to its end. `ready` is True between `begin` and the end."""
+
+    def __init__(self, spec: ServerSpec, house: House, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
+        self.spec, self.name = spec, spec.name
+        self._house, self._loop, self._listener = house, loop, listener
+        self.ended: asyncio.Future[str] = loop.create_future()
+        """Settled with how the process ended, or with why it is of no more use."""
+        self.ready = False
+        self.listing = Listing()
+        self.probe_dropped = False
+        self._level: str | None = None
+        self._stale: set[str] = set()
+        self._relister: asyncio.Task[None] | None = None
+        # What follows may raise `ServerUnavailable`: then there is no run.
+        self.process = house.launch(spec, self, self._exited)
+        self.link = house.connect(self, self.process)
+        self.link.on_closed = lambda: self._end("it closed its output")
+        self.greeting: Greeting | None = None
+
+    async def begin(self, probe: str) -> None:
+        """Greet and list, within the time a start may take; raises `ServerError`, or `EndedOnProbe`."""
+        secs = self.spec.start_timeout_secs
+        try:
+            await asyncio.wait_for(self._begin(probe), secs)
+        except asyncio.TimeoutError:
+            raise ServerSilent(self.name, f"downstream server '{self.name}' did not come up within {secs:g} s (`start_timeout_secs`)") from None
+        self.ready = True
+        if self._house.log_level is not None:
+            self.set_log_level(self._house.log_level)
+        if self._stale:
+            self._relist_soon()
+
+    async def _begin(self, probe: str) -> None:
+        greeter = self._greeter()
+        self.greeting = await greeter.greet(probe)
+        self.probe_dropped = greeter.dropped
+        self.listing = await self._lister(self.greeting).list(KINDS, Listing())
+
+    async def greet_again(self) -> None:
+        """It refuses the revision it was greeted in (-32022): find out what it speaks now."""
+        try:
+            self.greeting = await self._greeter().greet("auto")
+        except (ServerError, EndedOnProbe) as error:
+            self._note(f"changed its protocol and could not be greeted again: {error}")
+
+    async def put_away(self, why: str, patience: float) -> None:
+        """Settle what is open, then end the process and all that it started."""
+        self.give_up(why)
+        await self.process.close(patience, patience)
+
+    def give_up(self, why: str) -> None:
+        """Settle what is open: nothing can be asked any more."""
+        self.ready = False
+        if self._relister is not None:
+            self._relister.cancel()
+        self.link.close(ServerGone(self.name, f"downstream server '{self.name}' {why}"))
+
+    def stderr(self) -> tuple[str, ...]:
+        """The last lines on standard error."""
+        return tuple(self.process.stderr_tail().splitlines()[-10:])
+
+    def set_log_level(self, level: str) -> None:
+        """Tell a handshake server which messages are wanted; one that has no `logging` is left alone."""
+        if self.greeting is None or self.greeting.stateless or "logging" not in self.greeting.capabilities:
+            return
+        self._level = level
+        try:
+            self.link.ask("logging/setLevel", lambda id: {"level": level}, self.spec.request_timeout_secs)
+        except ServerError:
+            return  # the link has just closed; the next run is told anew
+
+    def lower_log_level(self, level: str) -> None:
+        """A stateless host wants messages of one call: see to it that the server sends them (filtered on the way back)."""
+        if self._level is None or (self._level != level and dialect.level_reaches(self._level, level)):
+            self.set_log_level(level)
+
+    def _greeter(self) -> Greeter:
+        house = self._house
+        return Greeter(
+            self.link, house.client, house.capabilities,
+            start_secs=self.spec.start_timeout_secs, probe_secs=house.probe_secs,
+        )
+
+    def _lister(self, greeting: Greeting) -> Lister:
+        return Lister(self.link, greeting, self._house.client, self.spec.request_timeout_secs, self._note)
+
+    def _exited(self, code: int) -> None:
+        self._end(f"it was killed by signal {-code}" if code < 0 else f"it ended with exit code {code}")
+        self.give_up("closed before responding")
+
+    def _end(self, how: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(how)
+
+    # --- what the server says of its own accord ---
+
+    def on_request(self, request: Request) -> None:
+        """Answer the server at once. Questions to the user are declined until they can be carried to the host."""
+        link, method, declared = self.link, request.method, self._house.capabilities
+        if method == "ping":
+            link.answer(request, {})
+        elif method == "roots/list":
+            link.answer(request, {"roots": self._house.roots})
+        elif method == "elicitation/create" and "elicitation" in declared:
+            link.answer(request, {"action": "cancel"})
+        elif method == "sampling/createMessage" and "sampling" in declared:
+            link.refuse(request, -1, "The request for sampling was rejected.")
+        else:
+            link.refuse(request, METHOD_NOT_FOUND, f"method not found: {method[:200]}")
+
+    def on_notification(self, notification: Notification) -> None:
+        """Changed lists are listed anew, messages and updates go to the fleet, what we do not know is dropped."""
+        method, params = notification.method, notification.params
+        if method in CHANGES:
+            self._stale.update(CHANGES[method])
+            if self.ready:
+                self._relist_soon()
+        elif method == "notifications/message":
+            self._house.logged(self.name, params)
+            for log in {q.log for q in self.link.peer.asked.values() if q.log is not None}:
+                log(self.name, params)
+        elif method == "notifications/resources/updated":
+            self._house.resource_updated(self.name, params)
+        elif method == "notifications/subscriptions/acknowledged":
+            self._listener.on_acknowledged(params)
+
+    def on_noise(self, what: str) -> None:
+        """A line that is no message."""
+        self._house.log.debug(self.name, what)
+
+    def _note(self, text: str) -> None:
+        self._house.log.warning(self.name, text)
+
+    def _relist_soon(self) -> None:
+        if self._relister is None or self._relister.done():
+            self._relister = self._loop.create_task(self._relist(), name=f"list {self.name}")
+
+    async def _relist(self) -> None:
+        """List anew what is out of date, as often as that happens, but not without pause."""
+        await asyncio.sleep(SETTLE_SECS)
+        while self._stale and self.ready and self.greeting is not None:
+            stale, self._stale = self._stale, set()
+            try:
+                self.listing = await self._lister(self.greeting).list([k for k in KINDS if k in stale], self.listing)
+            except ServerError as error:
+                self._note(f"could not be listed anew: {error.what}")
+                return
+            self._listener.on_listing(self.listing)
+            await asyncio.sleep(RELIST_SECS)

@@ -1,0 +1,142 @@
+"""`shack-gateway demo` end to end: the real gateway, the real servers, and what is left when it is over."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from kit import Host, Scene, wait_gone
+from kit.host import ROOT
+from shack_gateway.cli.tour import STEPS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+
+EXAMPLE = "shack-config.example.json"
+PATIENCE = 60
+
+
+def demo(scene: Scene, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a stranger would who has only cloned the repository."""
+    environ = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "NO_COLOR")}
+    return subprocess.run(
+        [sys.executable, "-m", "shack_gateway", "demo", *args], cwd=ROOT, env={**environ, **scene.environ(), **env},
+        capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def clone() -> dict[str, float]:
+    """The files of the clone, but for what Python and other tests leave in them."""
+    return {str(path): path.stat().st_mtime for path in ROOT.glob("*")} | {
+        str(path): path.stat().st_mtime for path in (ROOT / "shack_gateway" / "demo").glob("*.*")}
+
+
+def test_the_demo_shows_every_step_and_leaves_nothing_behind(scene: Scene, tmp_path: Path) -> None:
+    before = clone()
+    done = demo(scene, TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    for number, step in enumerate(STEPS, start=1):
+        assert f"{number:>2} {step.title}\n" in done.stdout
+    assert f"All {len(STEPS) + 1} steps got what they should" in done.stdout
+    assert "!!" not in done.stdout and "\x1b" not in done.stdout
+    assert clone() == before
+    assert not list(tmp_path.glob("shack-demo-*"))
+    wait_gone(scene.marker, 8)
+
+
+def test_raw_shows_every_line_as_it_is(scene: Scene) -> None:
+    done = demo(scene, "--raw")
+    assert done.returncode == 0, done.stdout
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    messages = [json.loads(line[3:]) for line in lines if line[:3] in (">> ", "<< ")]
+    assert all(message["jsonrpc"] == "2.0" for message in messages)
+    asked = {message["id"] for message in messages if "method" in message and "id" in message}
+    assert asked == {message["id"] for message in messages if "method" not in message} != set()
+
+
+def test_a_demo_that_goes_wrong_says_where_and_ends_with_1(scene: Scene) -> None:
+    done = demo(scene, SHACK_PYTHON=str(scene.folder / "no-such-python"))
+    assert done.returncode == 1
+    assert re.search(r"\d+ of \d+ steps did not get what they should:", done.stdout)
+    assert "Calling it: " in done.stdout and "The gateway's log ends so:" in done.stdout
+    assert "paste" not in done.stdout
+    wait_gone(scene.marker, 8)
+
+
+def test_a_gateway_that_ends_too_early_is_told_as_such(scene: Scene) -> None:
+    done = demo(scene, SHACK_WORKSPACE="", PYTHONPATH=str(broken_gateway(scene.folder)))
+    assert done.returncode == 1, done.stdout
+    assert "the gateway ended before it answered initialize" in done.stdout and "out of order" in done.stdout
+
+
+def broken_gateway(folder: Path) -> Path:
+    """A folder that makes every Python that was told to serve end at once."""
+    (folder / "sitecustomize.py").write_text(
+        "import sys\nif '--config' in sys.orig_argv:\n    sys.exit('out of order')\n")
+    return folder
+
+
+def test_what_is_to_be_pasted_starts_the_gateway_from_anywhere(scene: Scene, tmp_path: Path) -> None:
+    """The texts are taken out of the demo's output and read as the hosts read them."""
+    said = demo(scene).stdout
+    texts = dict(re.findall(r"^(Claude Code|Claude Desktop|VS Code|Codex)\b.*\n((?:    .*\n?)+)", said, re.MULTILINE))
+    entry = json.loads(shlex.split(texts["Claude Code"])[-1])
+    assert entry.pop("type") == "stdio"
+    assert json.loads(texts["Claude Desktop"]) == {"mcpServers": {"shack": entry}}
+    assert json.loads(texts["VS Code"]) == {"servers": {"shack": {"type": "stdio", **entry}}}
+    if sys.version_info >= (3, 11):
+        assert tomllib.loads(texts["Codex"]) == {"mcp_servers": {"shack": entry}}
+
+    environ = {"PATH": os.environ["PATH"], **scene.environ(), **entry["env"], "SHACK_WORKSPACE": str(tmp_path)}
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}}
+    call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
+        "name": "newschool__longest_words", "arguments": {"text": "a gateway", "count": 1}}}
+    greeted = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    lines = "".join(json.dumps(line) + "\n" for line in (hello, greeted, call))
+    done = subprocess.run([entry["command"], *entry["args"]], input=lines, cwd="/", env=environ, capture_output=True,
+                          text=True, timeout=PATIENCE, check=True)
+    answers = {answer["id"]: answer for answer in map(json.loads, done.stdout.splitlines()) if "id" in answer}
+    assert answers[2]["result"]["content"][0]["text"] == '["gateway"]', done.stderr
+
+
+def test_the_example_in_the_package_is_the_one_of_the_clone() -> None:
+    """An installed package has no clone beside it, so it carries a copy; `cp` mends this test."""
+    assert (ROOT / EXAMPLE).read_bytes() == (ROOT / "shack_gateway" / "demo" / EXAMPLE).read_bytes()
+
+
+def test_the_example_has_no_problems_and_all_its_servers_start(scene: Scene) -> None:
+    done = scene.run("check", "--connect", "--json", "--config", str(ROOT / EXAMPLE))
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["problems"]) == (0, [])
+    states = {server["server"]: (server["state"], server["era"]) for server in found["servers"]}
+    assert states == {"notes": ("ready", "stateless"), "tickets": ("ready", "stateless"),
+                      "oldschool": ("ready", "handshake"), "newschool": ("ready", "stateless")}
+
+
+def test_the_example_runs_from_the_clone_with_a_plain_command_line(scene: Scene) -> None:
+    """Without what the gateway itself puts into the environment of a configuration, too."""
+    environ = {"PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]}
+    code = ("import json, os; from shack_gateway.config.load import load; "
+            f"c = load({EXAMPLE!r}, os.environ); "
+            "print(json.dumps([len(c.servers), len(c.warnings), len(c.downs), c.servers[0].args]))")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True,
+                          timeout=PATIENCE, check=True)
+    assert json.loads(done.stdout) == [4, 0, 0, ["shack_gateway/demo", "notes"]]
+
+
+def test_a_locked_note_cannot_be_written(scene: Scene) -> None:
+    """The second rule of the example, in every spelling of the path."""
+    environ = {**os.environ, **scene.environ(), "SHACK_WORKSPACE": str(scene.workspace)}
+    host = Host(ROOT / EXAMPLE, env=environ)
+    scene.hosts.append(host)
+    host.handshake()
+    for path in ("demo-notes/locked.md", "./demo-notes/locked.md", str(scene.workspace / "demo-notes" / "locked.md")):
+        answer = host.call("notes__write_note", {"path": path, "content": "x"})
+        assert answer["error"]["code"] == -32002, path
+    assert "result" in host.call("notes__write_note", {"path": "demo-notes/open.md", "content": "x"})
+    assert [path.name for path in (scene.workspace / "demo-notes").iterdir()] == ["open.md"]

@@ -1,0 +1,98 @@
+"""What tests of the corridor are made of: calls, ports over the real file system, and a driver without an event loop."""
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from shack_gateway.config.fields import Value, defaults, read_object
+from shack_gateway.pipeline.call import TOOL, Call, Complete, Context, Outcome, Refused
+from shack_gateway.pipeline.chain import Chain, HookRun, Ports, Stage
+from shack_gateway.pipeline.stages import masking
+
+
+def call(
+    arguments: Mapping[str, Any] | None = None, *, server: str = "fs", target: str = "read", kind: str = TOOL,
+    name: str | None = None,
+) -> Call:
+    name = f"{server}__{target}" if name is None else name
+    return Call(7, kind, server, name, target, dict(arguments or {}), {}, Context())
+
+
+def run(coroutine: Coroutine[Any, None, Any]) -> Any:
+    """The result of a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("the coroutine waits for something")
+
+
+def resolved(path: str) -> str:
+    """`realpath` as the port has it: a loop of links and a name that is too long raise."""
+    real = os.path.realpath(path)
+    try:
+        os.stat(real)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            raise
+    return real
+
+
+async def no_hook(command: str, payload: bytes, limit: float) -> HookRun:
+    raise AssertionError(f"hook `{command}` was run")
+
+
+def ports(
+    root: object = "/ws", *, realpath: Callable[[str], str] = resolved,
+    run_hook: Callable[[str, bytes, float], Awaitable[HookRun]] = no_hook, folders: Mapping[str, str] | None = None,
+    log: list[tuple[str, str]] | None = None,
+) -> Ports:
+    said: list[tuple[str, str]] = [] if log is None else log
+    return Ports(str(root), realpath, run_hook, lambda level, text: said.append((level, text)), folders or {})
+
+
+def read(module: Any, **settings: Any) -> tuple[dict[str, Any], list[str]]:
+    """What a stage's keys read as, and what was found: `error ...` and `warning ...`."""
+    value = Value(settings)
+    out = read_object(value, module.FIELDS)
+    return out, [f"{f.severity} {f.what} {f.fix}".strip() for f in value.findings.found]
+
+
+def stage(module: Any, given: Ports, **settings: Any) -> Stage | None:
+    """A stage built from settings without a fault."""
+    out, found = read(module, **settings)
+    assert not [finding for finding in found if finding.startswith("error")], found
+    built: Stage | None = module.build(out, given)
+    return built
+
+
+class Road:
+    """A chain whose end remembers what was sent."""
+
+    def __init__(self, *stages: Stage, answer: Outcome | None = None, seal: Callable[[Outcome], Outcome] = masking.seal) -> None:
+        self.sent: list[Call] = []
+        self.log: list[tuple[str, str]] = []
+        self._answer = answer if answer is not None else complete({"content": []})
+        self.chain = Chain(stages, self._route, seal, lambda level, text: self.log.append((level, text)))
+
+    async def _route(self, call: Call) -> Outcome:
+        self.sent.append(call)
+        return self._answer
+
+    def run(self, call: Call) -> Any:
+        return run(self.chain.run(call))
+
+
+def complete(value: Mapping[str, Any]) -> Complete:
+    return Complete(json.dumps(value).encode(), server="fs")
+
+
+def refused(outcome: object) -> Refused:
+    assert isinstance(outcome, Refused), outcome
+    return outcome
+
+
+__all__ = ["Road", "call", "complete", "defaults", "no_hook", "ports", "read", "refused", "resolved", "run", "stage"]

@@ -1,0 +1,205 @@
+"""The rules of the chain: fail closed, judge what is sent, seal what leaves."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from corridor import Road, call, complete, refused, run
+
+from shack_gateway.errors import Cancelled
+from shack_gateway.pipeline.call import Call, Complete, Failed, InputRequired, Outcome, Refused
+from shack_gateway.pipeline.chain import Chain, Stage
+from shack_gateway.pipeline.stages import ORDER, hooks, masking, permissions, sandbox
+
+
+class Step(Stage):
+    """A stage that writes down what it is asked, and does what it is told."""
+
+    def __init__(
+        self, name: str, story: list[str], *, gate: bool = False, before: Callable[[Call], Any] | None = None,
+        after: Callable[[Outcome], Any] | None = None,
+    ) -> None:
+        self.name, self.gate, self._story, self._before, self._after = name, gate, story, before, after
+
+    async def before(self, call: Call) -> Any:
+        self._story.append(f"{self.name}({call.arguments.get('x', '')})")
+        return self._before(call) if self._before else call
+
+    async def after(self, call: Call, outcome: Outcome) -> Any:
+        self._story.append(f"{self.name}'({call.arguments.get('x', '')})")
+        return self._after(outcome) if self._after else outcome
+
+
+def explode(_: object) -> Any:
+    raise ValueError("secret detail")
+
+
+NO = Refused("hooks", "no")
+
+
+def test_before_parts_run_in_order_and_after_parts_in_reverse() -> None:
+    story: list[str] = []
+    Road(Step("a", story), Step("b", story), Step("c", story)).run(call())
+    assert story == ["a()", "b()", "c()", "c'()", "b'()", "a'()"]
+
+
+def test_an_outcome_ends_the_way_and_only_stages_it_has_passed_see_it() -> None:
+    story: list[str] = []
+    road = Road(Step("a", story), Step("b", story, before=lambda _: NO), Step("c", story))
+    assert road.run(call()) is NO
+    assert story == ["a()", "b()", "a'()"]
+    assert road.sent == []
+
+
+@pytest.mark.parametrize("broken", [explode, lambda _: None, lambda _: "yes", lambda _: {}], ids=["raises", "None", "str", "dict"])
+@pytest.mark.parametrize("gate", [True, False], ids=["gate", "stage"])
+def test_a_stage_that_breaks_before_refuses_the_call(broken: Callable[[object], Any], gate: bool) -> None:
+    story: list[str] = []
+    road = Road(Step("bad", story, gate=gate, before=broken), Step("next", story))
+    outcome = refused(road.run(call()))
+    assert (outcome.stage, outcome.rule, road.sent, story) == ("stage", "bad", [], ["bad()"])
+    assert "refused" in outcome.text and "call 7" in outcome.text and "secret" not in outcome.text
+    assert road.log and "call 7" in road.log[0][1]
+
+
+@pytest.mark.parametrize("broken", [explode, lambda _: None, lambda _: call()], ids=["raises", "None", "a call"])
+def test_a_stage_that_breaks_after_withholds_the_result(broken: Callable[[object], Any]) -> None:
+    seen: list[Outcome] = []
+
+    def see(outcome: Outcome) -> Outcome:
+        seen.append(outcome)
+        return outcome
+
+    story: list[str] = []
+    road = Road(Step("first", story, after=see), Step("bad", story, after=broken), answer=complete({"token": "hunter2"}))
+    outcome = refused(road.run(call()))
+    assert (outcome.stage, outcome.rule) == ("stage", "bad")
+    assert "withheld" in outcome.text and "hunter2" not in outcome.text and "secret" not in outcome.text
+    assert seen == [outcome] and road.log
+
+
+@pytest.mark.parametrize("broken", [explode, lambda _: None], ids=["raises", "None"])
+def test_a_route_that_breaks_is_a_failure_that_passes_the_stages(broken: Callable[[object], Any]) -> None:
+    story: list[str] = []
+    log: list[tuple[str, str]] = []
+
+    async def route(call: Call) -> Any:
+        return broken(call)
+
+    chain = Chain([Step("a", story)], route, masking.seal, lambda *said: log.append(said))
+    outcome = run(chain.run(call()))
+    assert isinstance(outcome, Failed) and outcome.kind == "internal"
+    assert "secret" not in outcome.text and story == ["a()", "a'()"] and log
+
+
+def test_a_cancel_is_no_fault_of_a_stage() -> None:
+    def cancelled(_: object) -> Any:
+        raise Cancelled()
+
+    road = Road(Step("a", [], before=cancelled))
+    with pytest.raises(Cancelled):
+        road.run(call())
+    assert road.log == []
+
+
+def changed(value: str) -> Callable[[Call], Call]:
+    return lambda call: call.with_arguments({"x": value})
+
+
+def test_gates_before_a_change_judge_the_changed_call_again() -> None:
+    story: list[str] = []
+    road = Road(Step("gate", story, gate=True), Step("other", story), Step("changer", story, before=changed("new")),
+                Step("later gate", story, gate=True))
+    road.run(call({"x": "old"}))
+    assert story[:5] == ["gate(old)", "other(old)", "changer(old)", "gate(new)", "later gate(new)"]
+    assert road.sent[0].arguments == {"x": "new"}
+
+
+def test_each_of_several_changes_is_judged_by_every_gate_before_it() -> None:
+    story: list[str] = []
+    road = Road(Step("g", story, gate=True), Step("1", story, before=changed("one")), Step("h", story, gate=True),
+                Step("2", story, before=changed("two")))
+    road.run(call({"x": "old"}))
+    assert [said for said in story if "'" not in said] == ["g(old)", "1(old)", "g(one)", "h(one)", "2(one)", "g(two)", "h(two)"]
+
+
+def only(value: str) -> Callable[[Call], Any]:
+    return lambda call: call if call.arguments["x"] == value else NO
+
+
+def test_a_changed_call_that_a_gate_refuses_is_not_sent() -> None:
+    story: list[str] = []
+    road = Road(Step("gate", story, gate=True, before=only("old")), Step("changer", story, before=changed("new")))
+    assert road.run(call({"x": "old"})) is NO
+    assert road.sent == []
+    assert story == ["gate(old)", "changer(old)", "gate(new)", "gate'(old)"], "the changer did not let the call pass"
+
+
+@pytest.mark.parametrize(
+    "again", [explode, lambda _: None, changed("third")], ids=["raises", "None", "changes what it judges"])
+def test_a_gate_that_breaks_when_it_is_asked_again_refuses_the_call(again: Callable[[Call], Any]) -> None:
+    road = Road(Step("gate", [], gate=True, before=lambda call: call if call.arguments["x"] == "old" else again(call)),
+                Step("changer", [], before=changed("new")))
+    assert refused(road.run(call({"x": "old"}))).stage == "stage"
+    assert road.sent == []
+
+
+def test_after_parts_see_the_call_that_was_sent() -> None:
+    story: list[str] = []
+    Road(Step("changer", story, before=changed("new"))).run(call({"x": "old"}))
+    assert story[-1] == "changer'(new)"
+
+
+def test_a_stage_without_parts_costs_nothing_and_breaks_nothing() -> None:
+    story: list[str] = []
+    Road(Stage(), Step("a", story), Stage()).run(call())
+    assert story == ["a()", "a'()"]
+
+
+@pytest.mark.parametrize("outcome", [
+    complete({"content": []}), InputRequired({}, None), Failed("server", "gone"), NO, "a stage breaks", "a route breaks",
+], ids=["complete", "question", "failed", "refused", "broken stage", "broken route"])
+def test_the_seal_treats_every_outcome_last(outcome: Any) -> None:
+    sealed: list[Outcome] = []
+
+    def seal(last: Outcome) -> Outcome:
+        sealed.append(last)
+        return Refused("stage", "sealed")
+
+    async def route(call: Call) -> Any:
+        return None if outcome == "a route breaks" else outcome
+
+    before = explode if outcome == "a stage breaks" else (lambda call: NO if outcome is NO else call)
+    chain = Chain([Step("a", [], before=before)], route, seal, lambda *_: None)
+    assert run(chain.run(call())).text == "sealed"
+    assert len(sealed) == 1
+
+
+@pytest.mark.parametrize("broken", [explode, lambda _: None], ids=["raises", "None"])
+def test_what_cannot_be_sealed_is_withheld(broken: Callable[[object], Any]) -> None:
+    road = Road(answer=complete({"token": "hunter2"}), seal=broken)
+    for outcome in (road.run(call()), road.chain.seal(Failed("server", "hunter2"))):
+        assert "withheld" in refused(outcome).text and "hunter2" not in outcome.text
+    assert len(road.log) == 2
+
+
+def test_the_stages_stand_in_the_order_of_the_house() -> None:
+    assert ORDER == (sandbox, permissions, hooks, masking)
+
+
+def test_gates_are_the_stages_that_only_judge() -> None:
+    assert sandbox.Sandbox.gate and permissions.Permissions.gate
+    assert not hooks.Hooks.gate and not masking.Masking.gate
+
+
+def test_masking_stands_in_its_place_and_passes_everything_through() -> None:
+    assert masking.FIELDS == ()
+    stage = masking.build({}, None)  # type: ignore[arg-type]
+    assert isinstance(stage, masking.Masking)
+    asked, answer = call({"x": "1"}), complete({"content": []})
+    road = Road(stage, answer=answer)
+    assert road.run(asked) is answer and road.sent == [asked]
+    assert isinstance(answer, Complete)
+    for outcome in (answer, NO, Failed("server", "gone"), InputRequired({}, None)):
+        assert masking.seal(outcome) is outcome
