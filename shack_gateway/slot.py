@@ -46,19 +46,21 @@ class Drive:
     neither is called.
     """
 
-    __slots__ = ("_coroutine", "_fault", "_finish")
+    __slots__ = ("_coroutine", "_fault", "_finish", "_running")
 
     def __init__(
         self, coroutine: Coroutine[Slot[Any], None, T], finish: Callable[[T], None], fault: Callable[[Exception], None]
     ) -> None:
         self._coroutine: Coroutine[Slot[Any], None, T] | None = coroutine
         self._finish, self._fault = finish, fault
+        self._running = False
 
     def step(self) -> None:
         """Run until the coroutine ends or waits for a slot that is not settled."""
         coroutine = self._coroutine
         if coroutine is None:
             return
+        self._running = True
         try:
             while True:
                 slot = coroutine.send(None)
@@ -78,6 +80,8 @@ class Drive:
             if self._coroutine is not None:
                 self._coroutine = None
                 self._fault(error)
+        finally:
+            self._running = False
 
     def cancel(self) -> None:
         """Raise `Cancelled` at the place where the coroutine waits; what it waited for no longer wakes it.

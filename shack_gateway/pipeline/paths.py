@@ -29,11 +29,12 @@ _WINDOWS_ROOTED = re.compile(r"[a-z]:[/\\]|\\\\|//[?.]/", re.IGNORECASE)
 _CLIMBS = re.compile(r"\.\.(?<![^/\\]\.\.)(?![^/\\])")   # a segment `..`; begins with letters, so that search is fast
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _WHITE = re.compile(r"\s")
+_GOES_ON = re.compile(r"[^/\\].*?(?<=[\w.)-])[/\\]")
 _LINE_END = re.compile(r"[^\S ]")
 _ENDING = re.compile(r"\.[A-Za-z]\w{0,7}$")
 _JPEG_IN_BASE64 = re.compile(r"/9j/[A-Za-z0-9+/]*={0,2}")
 _PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
-_MOST_DECODING = 8
+_MOST_FORMS = 32
 
 
 def quiet(text: str) -> bool:
@@ -73,8 +74,7 @@ def _goes_on_as_path(text: str) -> bool:
     if len(text) > LONGEST or _LINE_END.search(text):
         return False
     words = text.split(" ")[1:]
-    inside = any(_SEPARATOR.search(word, 1) and not _SEPARATOR.match(word) for word in words)
-    return inside or _ENDING.search(text) is not None
+    return any(_GOES_ON.match(word) for word in words) or _ENDING.search(text) is not None
 
 
 def readings(text: str, *, windows: bool) -> tuple[str, ...]:
@@ -113,18 +113,18 @@ def too_long(path: str) -> bool:
 
 def _decoded(text: str) -> tuple[str, ...]:
     """The text, without white space round it, with `%` escapes undone (as often as they were done), and compatibility
-    characters such as `．` and `／` as plain ones."""
-    forms = {text: None, text.strip(): None}
-    if "%" in text:
-        now = text.strip()
-        for _ in range(_MOST_DECODING):
-            was, now = now, _undo_percent(now)
-            if now == was:
-                break
-            forms[now] = None
-    if not text.isascii():
-        for form in tuple(forms):
-            forms[unicodedata.normalize("NFKC", form)] = None
+    characters such as `．` and `／` as plain ones; in any order."""
+    forms: dict[str, None] = {}
+    todo = [text]
+    while todo and len(forms) < _MOST_FORMS:
+        form = todo.pop()
+        if form not in forms:
+            forms[form] = None
+            todo.append(form.strip())
+            if "%" in form:
+                todo.append(_undo_percent(form))
+            if not form.isascii():
+                todo.append(unicodedata.normalize("NFKC", form))
     return tuple(forms)
 
 

@@ -13,26 +13,26 @@ SURE = [
     "C:\\Windows\\x", "c:/windows/x", "C:\\", "\\\\server\\share\\x", "\\\\?\\C:\\x", "\\\\.\\pipe\\x",
     "~", "~/.ssh/id_rsa", "~\\x", "~root", "~root/.ssh", "~DOMAIN.user/x", " ~/x",
     "..", "../x", "..\\x", "a/../../x", "a/..", "a\\..\\x", "link/../x", "./../x",
-    "file:///etc/passwd", "FILE:///etc/passwd", "file:/etc/passwd", "file://localhost/etc/passwd", "file:x", " file:///x",
+    "file:///etc/passwd", "FILE:///etc/passwd", "file:/etc/passwd", "file://localhost/etc/passwd",  " file:///x", "file:a/x",
     "file:///etc/pass wd", "url:file:///etc/passwd", "view-source:file:///x", "jar:file:///x!/y",
     "%2fetc%2fpasswd", "%2Fetc", "%252fetc%252fpasswd", "%2e%2e/x", "..%2fx", "%7e/x", "file%3a///etc/passwd",
     "\uff0fetc\uff0fpasswd", "\uff0e\uff0e/x", "\u2025/x",
     "/Users/me/My Documents/a.txt", "/Users/me/Library/Application Support/Claude/x", "/tmp/my file.txt",
-    "C:\\Program Files\\x\\y", "~/My Files/x", "../My Files/x",
+    "C:\\Program Files\\x\\y", "/Users/me/My Documents/", "~/My Files/x", "../My Files/x",
     "/\n/../etc/passwd", "/a b/../../etc/passwd", "x y/../../../etc/passwd",
 ]
-PERHAPS = ["src/a.txt", "a/b", "link/secret", "text/plain", "owner/repo", "1/2/2026", "a\\b", "\\d+/x", "s/a/b/", "~1.2/x"]
+PERHAPS = ["src/a.txt", "a/b", "link/secret", "text/plain", "owner/repo", "1/2/2026", "a\\b", "\\d+/x", "s/a/b/", "~1.2/x", "\\d+",
+           "\\w+\\s*", "^\\s+$", "data:image/png;base64,iVBORw0KGgo"]
 PROSE = [
     "", "x", "hello world", "a.txt", "...", "a..b", "HEAD~1", "~1.2.3", "~5", "5%", "100% sure", "a: b", "profile:x",
     "see /etc/hosts", "either/or is fine", "one / two", "Use ../x to go up", "and so on...", "a ../b c",
     "/help me", "/etc/hosts is broken", "/api/users and /api/groups fail", "// a comment", "/* css */ body { }",
     "/**\n * Prose\n */\nimport x from '../y'\n", "/a\n/b\n", "~ five minutes", "~/ is home", "file: not found",
     "https://example.com/a/b", "http://x/y?z=/etc", "notes://list", "mailto:a@b.c",
-    "\\d+", "\\w+\\s*", "^\\s+$", "C: drive", "C:", "a:/", "data:image/png;base64,iVBORw0KGgo",
+    "C: drive", "C:", "^a.*b$",
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJCQg=",
     "/" + "A" * 5000 + "/" + "b" * 300, "x/" * 3000, "日本語の文章です。", "{\"a\": \"/x\"}",
 ]
-assert "a:/" in PROSE and PROSE.remove("a:/") is None       # a drive by its look, see SURE
 
 
 @pytest.mark.parametrize("text", SURE)
@@ -62,7 +62,7 @@ def test_nothing_that_looks_like_a_path_is_quiet(text: str) -> None:
     ("file:///a?b#c", "/a"), ("file:///a#b", "/a"), ("file:///a?b", "/a?b"), ("file:///C:/a", "C:/a"),
     ("file:\\\\host\\a", "/a"), ("x:file:///a", "/a"),
     ("a\\b", "a/b"), ("a/../b", "b"), ("a/../b", "a/../b"), ("a\\..\\b", "b"), ("%2e%2e/b", "../b"),
-    ("\uff0fa", "/a"), ("\uff0e\uff0e\uff0fa", "../a"), ("%EF%BC%8Fa", "/a"),
+    ("\uff0fa", "/a"), ("\uff0e\uff0e\uff0fa", "../a"), ("%EF%BC%8Fa", "/a"), ("\uff05\uff12\uff46a", "/a"),
 ])
 def test_a_text_is_read_as_a_server_might(text: str, reading: str) -> None:
     assert reading in readings(text, windows=False)
@@ -121,5 +121,5 @@ def test_whatever_a_tidying_server_drops_does_not_hide_a_climb() -> None:
     for round_ in range(500):
         dropped = "".join(chance.choice("ab \n\t./") for _ in range(chance.randrange(1, 6)))
         text = "/" + dropped + "/.." * (dropped.count("/") + 2) + "/etc/passwd"
-        assert posixpath.normpath(text) == "/etc/passwd"
+        assert posixpath.normpath(text).lstrip("/") == "etc/passwd"
         assert looks(text) == SURELY, (round_, text)
