@@ -5,49 +5,30 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from ..app import connect_all
+from ..app import ServerReport, connect_all
 from ..config.load import Config, load
 from ..errors import ConfigError, Problem, clip
+from ..log import redactor
 from .options import Arguments
 from .report import BLUE, BOLD, GREEN, RED, Screen, as_object, counted, show_problems, table, tally
 from .surroundings import surroundings
 
 
-class Report(Protocol):
-    """What `app.connect_all` tells of one server."""
-
-    @property
-    def server(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def era(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def tools(self) -> int: ...
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def error(self) -> str: ...
-    @property
-    def stderr(self) -> tuple[str, ...]: ...
-
-
 def run(arguments: Arguments) -> int:
     """The command; 1 when the configuration has an error or a server did not start."""
-    path = arguments.values["config"]
+    path, connect = arguments.values["config"], "connect" in arguments.switches
     problems, config = judge(path)
-    reports: Sequence[Report] | None = None
-    if config is not None and "connect" in arguments.switches:
-        reports = asyncio.run(connect_all(config, surroundings()))
+    reports = started(config) if connect and config is not None else None
     if "json" in arguments.switches:
         print(json.dumps(as_json(path, problems, reports), indent=2))
     else:
-        show(path, problems, config, reports, Screen(sys.stdout, os.environ))
+        screen = Screen(sys.stdout, os.environ)
+        show(path, problems, config, reports, screen)
+        if connect and config is None:
+            screen.say("No server was started: the errors come first.")
     return 0 if passed(problems, reports) else 1
 
 
@@ -60,12 +41,26 @@ def judge(path: str) -> tuple[tuple[Problem, ...], Config | None]:
     return (*config.downs, *config.warnings), config
 
 
-def passed(problems: Sequence[Problem], reports: Sequence[Report] | None) -> bool:
+def started(config: Config) -> list[ServerReport]:
+    """How the start of every server went; what they wrote is redacted as in the log, for people paste it elsewhere."""
+    if sys.stderr.isatty():
+        Screen(sys.stderr, os.environ).say(f"Starting {counted(len(config.servers), 'server')} ...")
+    return without_secrets(asyncio.run(connect_all(config, surroundings())), config.settings["redact_fields"])
+
+
+def without_secrets(reports: Iterable[ServerReport], fields: Iterable[str]) -> list[ServerReport]:
+    """The reports with the values of these fields replaced in the servers' own words."""
+    redact = redactor(fields)
+    return [report._replace(error=redact(report.error), stderr=tuple([redact(text) for text in report.stderr]))
+            for report in reports]
+
+
+def passed(problems: Sequence[Problem], reports: Sequence[ServerReport] | None) -> bool:
     """True when nothing is wrong; warnings do not count."""
     return not any(problem.severity == "error" for problem in problems) and not any(r.error for r in reports or ())
 
 
-def show(path: str, problems: Sequence[Problem], config: Config | None, reports: Sequence[Report] | None,
+def show(path: str, problems: Sequence[Problem], config: Config | None, reports: Sequence[ServerReport] | None,
          screen: Screen) -> None:
     """For people."""
     show_problems(problems, screen)
@@ -77,7 +72,7 @@ def show(path: str, problems: Sequence[Problem], config: Config | None, reports:
         screen.say(f"{clip(path)}: {counted(len(config.servers), 'server')}, no problems.")
 
 
-def show_reports(reports: Sequence[Report], screen: Screen) -> None:
+def show_reports(reports: Sequence[ServerReport], screen: Screen) -> None:
     """A row for each server, and below it why it did not start."""
     rows = [("server", "state", "era", "protocol", "tools", "start"), *[_row(report) for report in reports]]
     head, *lines = table(rows, numbers=(4, 5))
@@ -94,13 +89,15 @@ def show_reports(reports: Sequence[Report], screen: Screen) -> None:
         screen.say(f"{failed} of {counted(len(reports), 'server')} did not start.")
 
 
-def _row(report: Report) -> tuple[str, ...]:
+def _row(report: ServerReport) -> tuple[str, ...]:
     if report.state != "ready":
-        return report.server, report.state, report.era or "-", report.version or "-", "-", "-"
+        # Where a life stands between two tries is of no interest here.
+        state = "failed" if report.error and report.state != "down" else report.state
+        return report.server, state, report.era or "-", report.version or "-", "-", "-"
     return report.server, report.state, report.era, report.version, str(report.tools), f"{report.seconds:.2f} s"
 
 
-def as_json(path: str, problems: Sequence[Problem], reports: Sequence[Report] | None) -> dict[str, Any]:
+def as_json(path: str, problems: Sequence[Problem], reports: Sequence[ServerReport] | None) -> dict[str, Any]:
     """For programs. `servers` is there only when they were started."""
     found: dict[str, Any] = {
         "config": path,

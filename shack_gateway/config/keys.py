@@ -175,7 +175,7 @@ CORE: tuple[Field, ...] = (
     Field("expose_mode", expose_mode, "progressive",
           "`progressive` shows the host four tools to find and call all others; `full` shows it every tool.", "word"),
     SERVERS,
-    Field("request_timeout_secs", patience, 30.0,
+    Field("request_timeout_secs", patience, 30,
           "How long a server may be silent during a call; a progress notification starts the time anew. Numbers "
           "in quotes count, fractions are dropped, less than 1 is 1.", "number of seconds"),
     Field("max_call_secs", number(1, YEAR), None,

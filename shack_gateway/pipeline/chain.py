@@ -108,8 +108,7 @@ class Chain:
                     outcome = _checked(await stage.after(call, outcome))
                 except Exception as error:
                     outcome = self._broken(stage, call, "withheld", error)
-            outcome = _addressed(outcome, call)
-        return self.seal(outcome)
+        return self.seal(_addressed(outcome, call))
 
     def seal(self, outcome: Outcome) -> Outcome:
         """The last form of anything that leaves for the host; what cannot be sealed is withheld."""

@@ -29,7 +29,7 @@ _WINDOWS_ROOTED = re.compile(r"[a-z]:[/\\]|\\\\|//[?.]/", re.IGNORECASE)
 _CLIMBS = re.compile(r"\.\.(?<![^/\\]\.\.)(?![^/\\])")   # a segment `..`; begins with letters, so that search is fast
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _WHITE = re.compile(r"\s")
-_GOES_ON = re.compile(r"[^/\\].*?(?<=[\w.)-])[/\\]")
+_GOES_ON = re.compile(r"[^/\\].*?(?<=[\w)-])[/\\]")
 _LINE_END = re.compile(r"[^\S ]")
 _ENDING = re.compile(r"\.[A-Za-z]\w{0,7}$")
 _JPEG_IN_BASE64 = re.compile(r"/9j/[A-Za-z0-9+/]*={0,2}")
@@ -145,5 +145,4 @@ def _opened(text: str) -> list[str]:
         # `file://host/x` is a share of that host, but there are readers that drop the host.
         found = [f"/{path}"] if host.lower() in ("", "localhost") else [rest, f"/{path}", f"/{host}/{path}"]
     found += [re.split("[?#]", path, maxsplit=1)[0] for path in found if "?" in path or "#" in path]
-    found += [path[1:] for path in found if path[:1] == "/" and foreign(path[1:])]
-    return found
+    return [path[1:] if path[:1] == "/" and foreign(path[1:]) else path for path in found]

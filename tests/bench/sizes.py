@@ -3,9 +3,9 @@ from __future__ import annotations
 
 from calls import TEXT, pipelined, sequential
 from echo_server import words
-from peers import Peer
+from peers import Failure
 from report import Row
-from rounds import Bench, Lane, by_contender, call, gateways, some
+from rounds import Bench, Lane, call, gateways, some
 
 MEGABYTE = 1_000_000
 
@@ -25,26 +25,31 @@ def _payload(bench: Bench, name: str, tool: str, size: int) -> list[Row]:
         write = call(f"s0__{tool}", {"text": words(size * MEGABYTE).decode().replace("\\n", " ")})
     cpu: dict[str, list[float]] = {}
     peak: dict[str, list[float]] = {}
-    notes = []
+    failed: list[str] = []
     for _ in range(bench.scale.rounds):
         for who in gateways(bench):
-            peer = bench.ready(who, some(1), 5)
-            lane = Lane(f"{who}, {name}", who, [peer], write)
-
-            def block(lane: Lane, peer: Peer = peer) -> dict[str, float]:
-                before = peer.memory("VmRSS")
-                took = sequential(lane, count)
-                peak = peer.memory("VmHWM") - before
-                return {"cpu": took.cpu * 1000 / (count * size), "peak": peak / (size * MEGABYTE)}
-
-            taken = bench.in_turn([lane], block, rounds=1)
-            for kind, samples in (("cpu", cpu), ("peak", peak)):
-                samples.setdefault(who, []).extend(by_contender(taken.get(kind, {}), [lane]).get(who, []))
-            if lane.name in bench.notes:
-                notes.append(f"{who}: fails")
+            if who in failed:
+                continue
+            lane = Lane(f"{who}, {name}", who, [bench.ready(who, some(1), 5)], write)
+            try:
+                taken = bench.bounded(lane.peers, lambda lane=lane: _carry(lane, count))  # type: ignore[misc]
+            except Failure as failure:
+                bench.notes[lane.name] = str(failure)
+                failed.append(who)
+                continue
+            cpu.setdefault(who, []).append(taken["cpu"] * 1000 / size)
+            peak.setdefault(who, []).append(taken["peak"] / (size * MEGABYTE))
         bench.close()
-    note = ", ".join(sorted(set(notes)))
+    note = ", ".join(f"{who}: fails" for who in failed)
     return [Row(f"{name}, CPU per MB", "ms", cpu, note), Row(f"{name}, peak memory over payload", "x", peak, note)]
+
+
+def _carry(lane: Lane, count: int) -> dict[str, float]:
+    """CPU seconds of one call, and the bytes by which `count` and one of them raised the peak of memory."""
+    before = lane.peers[0].memory("VmRSS")
+    sequential(lane, 1)  # who cannot carry it shall fail here and not once for each call
+    cpu = sequential(lane, count).cpu / count
+    return {"cpu": cpu, "peak": lane.peers[0].memory("VmHWM") - before}
 
 
 def memory(bench: Bench) -> list[Row]:

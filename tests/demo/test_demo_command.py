@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from kit import Host, Scene, wait_gone
 from kit.host import ROOT
 from shack_gateway.cli.tour import STEPS
@@ -34,24 +36,29 @@ def clone() -> dict[str, float]:
         str(path): path.stat().st_mtime for path in (ROOT / "shack_gateway" / "demo").glob("*.*")}
 
 
-def test_the_demo_shows_every_step_and_leaves_nothing_behind(scene: Scene, tmp_path: Path) -> None:
-    before = clone()
-    done = demo(scene, TMPDIR=str(tmp_path))
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What one good run prints, every line of the pipe included; it must leave nothing behind."""
+    folder = tmp_path_factory.mktemp("demo")
+    before, scene = clone(), Scene(folder)
+    done = demo(scene, "--raw", TMPDIR=str(folder))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    for number, step in enumerate(STEPS, start=1):
-        assert f"{number:>2} {step.title}\n" in done.stdout
-    assert f"All {len(STEPS) + 1} steps got what they should" in done.stdout
-    assert "!!" not in done.stdout and "\x1b" not in done.stdout
     assert clone() == before
-    assert not list(tmp_path.glob("shack-demo-*"))
+    assert not list(folder.glob("shack-demo-*"))
     wait_gone(scene.marker, 8)
+    return done.stdout
 
 
-def test_raw_shows_every_line_as_it_is(scene: Scene) -> None:
-    done = demo(scene, "--raw")
-    assert done.returncode == 0, done.stdout
-    lines = [line.strip() for line in done.stdout.splitlines()]
+def test_the_demo_shows_every_step(shown: str) -> None:
+    for number, step in enumerate(STEPS, start=1):
+        assert f"{number:>2} {step.title}\n" in shown
+    assert f"All {len(STEPS) + 1} steps got what they should" in shown
+    assert "!!" not in shown and "\x1b" not in shown
+
+
+def test_raw_shows_every_line_as_it_is(shown: str) -> None:
+    lines = [line.strip() for line in shown.splitlines()]
     messages = [json.loads(line[3:]) for line in lines if line[:3] in (">> ", "<< ")]
     assert all(message["jsonrpc"] == "2.0" for message in messages)
     asked = {message["id"] for message in messages if "method" in message and "id" in message}
@@ -80,10 +87,9 @@ def broken_gateway(folder: Path) -> Path:
     return folder
 
 
-def test_what_is_to_be_pasted_starts_the_gateway_from_anywhere(scene: Scene, tmp_path: Path) -> None:
+def test_what_is_to_be_pasted_starts_the_gateway_from_anywhere(shown: str, scene: Scene, tmp_path: Path) -> None:
     """The texts are taken out of the demo's output and read as the hosts read them."""
-    said = demo(scene).stdout
-    texts = dict(re.findall(r"^(Claude Code|Claude Desktop|VS Code|Codex)\b.*\n((?:    .*\n?)+)", said, re.MULTILINE))
+    texts = dict(re.findall(r"^(Claude Code|Claude Desktop|VS Code|Codex)\b.*\n((?:    .*\n?)+)", shown, re.MULTILINE))
     entry = json.loads(shlex.split(texts["Claude Code"])[-1])
     assert entry.pop("type") == "stdio"
     assert json.loads(texts["Claude Desktop"]) == {"mcpServers": {"shack": entry}}
@@ -140,3 +146,12 @@ def test_a_locked_note_cannot_be_written(scene: Scene) -> None:
         assert answer["error"]["code"] == -32002, path
     assert "result" in host.call("notes__write_note", {"path": "demo-notes/open.md", "content": "x"})
     assert [path.name for path in (scene.workspace / "demo-notes").iterdir()] == ["open.md"]
+
+
+def test_a_python_that_is_too_old_is_told_so() -> None:
+    code = ("import runpy, sys; sys.argv = ['x', 'demo']; sys.version_info = (3, 9, 18); "
+            "runpy.run_path('shack_gateway', run_name='__main__')")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE,
+                          check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("shack-gateway needs Python 3.10 or newer; ") and done.stderr.count("\n") == 1

@@ -221,6 +221,7 @@ def test_a_list_names_the_servers_it_could_not_wait_for(scene: Scene) -> None:
     scene.server("good", "echo")
     host = scene.start(list_wait_secs=0.5)
     host.handshake()
+    assert [t["name"] for t in host.request("tools/list")["result"]["tools"]] == ["good__echo"]
     said = json_of(host.call("shack_list_tools"))
     assert said["count"] == 1 and "slow" in str(said["missing"])
     host.notification("notifications/tools/list_changed")

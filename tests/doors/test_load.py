@@ -48,7 +48,7 @@ def test_ten_thousand_calls_in_a_row_are_answered_and_leave_nothing_in_memory(sc
 
 def test_ten_thousand_calls_through_the_pipe_are_answered_each_once(scene: Scene) -> None:
     scene.server("alpha", "echo", log=False)
-    host = scene.start(keep=False)
+    host = scene.start(keep=False, max_open_calls=20_000)
     host.handshake()
     host.call("alpha__echo")
     lines = []

@@ -5,6 +5,7 @@ the stateless era (`resultType`, `ttlMs`, `cacheScope`), and the `_meta` of one 
 """
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -40,6 +41,8 @@ def _member(key: str, value: Any, server: str) -> Any:
         return value.removeprefix(f"{server}__")
     if key in ("uri", "uriTemplate") and isinstance(value, str) and value.startswith(f"shack://{server}/"):
         return unquote(value.removeprefix(f"shack://{server}/"))
+    if key == "blob" and isinstance(value, str):
+        return same(base64.b64decode(value).decode(errors="backslashreplace"), server)
     if key == "_meta" and isinstance(value, dict):
         return {name: item for name, item in value.items() if not name.startswith(OF_THE_HOP)}
     return same(value, server)
