@@ -32,7 +32,7 @@ NAME = "shack-gateway"
 PATIENCE, HURRY = 2.0, 0.5
 """Seconds that servers have to leave, twice; the second when a signal says that the host will not wait any longer."""
 FLUSH_SECS = 1.0
-"""How long the host may take to read our last answers."""
+"""How long the host may read nothing of our last answers before we leave."""
 
 
 END_OF_INPUT = "end of input"
@@ -169,10 +169,12 @@ class Serving:
                 until = min(latest, now + self._drain_secs)
 
     async def _flush(self) -> None:
-        """Give the host a moment to read what it was sent last."""
-        until = self._loop.time() + FLUSH_SECS
+        """Let the host read what it was sent last, as long as it does read."""
+        left, until = self._writer.queued, self._loop.time() + FLUSH_SECS
         while self._writer.queued and not self._writer.closed and self._loop.time() < until:
             await asyncio.sleep(0.005)
+            if self._writer.queued < left:
+                left, until = self._writer.queued, self._loop.time() + FLUSH_SECS
         self._writer.close()
 
     def _signalled(self, name: str) -> None:

@@ -68,19 +68,19 @@ class Outbox:
 
 
 class Reader:
-    """Reads from the moment it is made until the end, `pause` or `close`.
+    """Reads from the moment it is made until the end, `pause` or `close`; at most `most` bytes a turn.
 
     `on_end` is called once, after the last `on_bytes`, at the end of the stream or when it breaks; not after `close`.
     The descriptor stays as it is: it is read when it has something, so nothing need be made non-blocking.
     """
 
-    __slots__ = ("_closed", "_fd", "_loop", "_on_bytes", "_on_end", "_outbox", "_thread")
+    __slots__ = ("_closed", "_fd", "_loop", "_most", "_on_bytes", "_on_end", "_outbox", "_thread")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, fd: int, on_bytes: Callable[[bytes], None],
-        on_end: Callable[[], None], outbox: Outbox,
+        on_end: Callable[[], None], outbox: Outbox, most: int = CHUNK,
     ) -> None:
-        self._loop, self._fd, self._outbox = loop, fd, outbox
+        self._loop, self._fd, self._outbox, self._most = loop, fd, outbox, most
         self._on_bytes, self._on_end = on_bytes, on_end
         self._closed = False
         self._thread: _ReadThread | None = None
@@ -139,7 +139,7 @@ class Reader:
 
     def _readable(self) -> int:
         try:
-            chunk = os.read(self._fd, CHUNK)
+            chunk = os.read(self._fd, self._most)
         except (BlockingIOError, InterruptedError):
             return 1  # somebody else was faster: the descriptor is shared
         except OSError:

@@ -32,8 +32,8 @@ def snippets(launch: Launch) -> tuple[Snippet, ...]:
     typed = {"type": "stdio", **_entry(launch)}
     added = f"claude mcp add-json --scope user {NAME} {shlex.quote(json.dumps(typed))}"
     return (
-        Snippet("Claude Code", "in a shell (or the next one's text in .mcp.json of a project)", added),
-        Snippet("Claude Desktop, Cursor", "claude_desktop_config.json; ~/.cursor/mcp.json or .cursor/mcp.json", plain),
+        Snippet("Claude Code", "in a shell", added),
+        Snippet("Claude Desktop, Cursor", "claude_desktop_config.json, .cursor/mcp.json (or .mcp.json of a project)", plain),
         Snippet("VS Code", ".vscode/mcp.json", _json({"servers": {NAME: typed}})),
         Snippet("Codex", "~/.codex/config.toml", _toml(launch)),
     )

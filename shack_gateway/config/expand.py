@@ -31,20 +31,14 @@ class Missing(NamedTuple):
     fix: str
 
 
-class Expanded(NamedTuple):
-    """The text with its variables replaced, and what could not be."""
+def expand(text: str, lookup: Lookup) -> tuple[str, tuple[Missing, ...]]:
+    """The text with every variable replaced by what `lookup` gives for it, and what could not be.
 
-    text: str
-    missing: tuple[Missing, ...] = ()
-
-
-def expand(text: str, lookup: Lookup) -> Expanded:
-    """Replace every variable by what `lookup` gives for it; `None` says that it is not set.
-
-    As in a shell, the default of `${VAR:-default}` also stands in for an empty value.
+    `lookup` gives `None` for a variable that is not set. As in a shell, the default of `${VAR:-default}` also stands in
+    for an empty value.
     """
     if "${" not in text:
-        return Expanded(text)
+        return text, ()
     missing: list[Missing] = []
 
     def replaced(match: re.Match[str]) -> str:
@@ -62,7 +56,7 @@ def expand(text: str, lookup: Lookup) -> Expanded:
             return ""
         return value
 
-    return Expanded(re.sub(_FORMS, replaced, text), tuple(missing))
+    return re.sub(_FORMS, replaced, text), tuple(missing)
 
 
 def _unset(name: str) -> Missing:

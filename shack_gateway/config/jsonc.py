@@ -27,6 +27,7 @@ _MENDS = (
     ("property name", "Keys stand in double quotes."),
     ("delimiter", "Is a comma, a colon or a quote missing just before this place?"),
     ("Expecting value", "A value is a text in double quotes, a number, `true`, `false`, `null`, a list or an object."),
+    ("Illegal trailing comma", "Remove one of the commas here."),
     ("Extra data", "The file must hold one object and nothing behind it."),
     ("Unterminated string", "A string must end with a double quote, on its own line."),
 )
@@ -46,14 +47,6 @@ class Source(NamedTuple):
     data: Any
     text: str
     doubled: bool
-
-
-class Doubled(NamedTuple):
-    """A key that an object has more than once."""
-
-    path: Path
-    line: int
-    first_line: int
 
 
 def read(text: str) -> Source:
@@ -129,10 +122,12 @@ def lines(text: str, wanted: Iterable[Path]) -> dict[Path, int]:
     return {path: next(found[path[:n]] for n in range(len(path), -1, -1) if path[:n] in found) for path in paths}
 
 
-def doubles(text: str) -> list[Doubled]:
-    """The keys given twice. Remarks may repeat: several `"//": "..."` in one object are an old custom."""
-    return [Doubled(tuple(path), line, first) for path, line, first in _walk(text)
-            if first and not is_comment(str(path[-1]))]
+def doubles(text: str) -> list[tuple[Path, int, int]]:
+    """The keys given twice, with their line and the line where they stood first.
+
+    Remarks may repeat: several `"//": "..."` in one object are an old custom.
+    """
+    return [(tuple(path), line, first) for path, line, first in _walk(text) if first and not is_comment(str(path[-1]))]
 
 
 def _walk(text: str) -> Iterator[tuple[list[Any], int, int]]:

@@ -46,12 +46,13 @@ class Config(NamedTuple):
     """What keeps single servers from starting (`severity` is `error`); the gateway serves the others."""
 
 
-class OwnedField(NamedTuple):
+class OwnedField:
     """One key of the file with its whole path (`servers.NAME.command`) and the module that owns it."""
 
-    owner: str
-    key: str
-    field: Field
+    __slots__ = ("field", "key", "owner")
+
+    def __init__(self, owner: str, key: str, field: Field) -> None:
+        self.owner, self.key, self.field = owner, key, field
 
 
 def load(path: str, environ: Mapping[str, str], *, stages: Sequence[ModuleType] = ORDER) -> Config:
@@ -59,9 +60,8 @@ def load(path: str, environ: Mapping[str, str], *, stages: Sequence[ModuleType] 
     source = _read(path)
     findings = Findings()
     top = Value(source.data, (), findings)
-    for double in jsonc.doubles(source.text) if source.doubled else ():
-        findings.add(ERROR, double.path, f"`{show(double.path)}` is given twice, first on line {double.first_line}",
-                     "Keep one of them.", double.line)
+    for key, line, first in jsonc.doubles(source.text) if source.doubled else ():
+        findings.add(ERROR, key, f"`{show(key)}` is given twice, first on line {first}", "Keep one of them.", line)
     fields = [field for field in (*CORE, *_fields_of(stages)) if field.key != SERVERS.key]
     settings = read_object(top, fields, {SERVERS.key: "", ALIAS: ""})
     table = _server_table(top)
@@ -107,15 +107,15 @@ def _root(top: Value, written: str | None, environ: Mapping[str, str]) -> str:
     place = top.member("workspace_root")
     if written is None:
         return os.curdir  # an error already
-    expanded = expand(written, environ.get)
-    for missing in expanded.missing:
-        place.error(missing.what, missing.fix)
+    filled, missing = expand(written, environ.get)
+    for part in missing:
+        place.error(part.what, part.fix)
     try:
-        root = os.path.realpath(os.path.abspath(expanded.text))
+        root = os.path.realpath(os.path.abspath(filled))
         there = os.path.exists(root)
     except (OSError, ValueError):
-        root, there = expanded.text, False
-    if not there and not expanded.missing:
+        root, there = filled, False
+    if not there and not missing:
         what = f"gateway initialization failed: workspace_root does not exist: {clip(written)}"
         top.findings.add(ERROR, place.path, what, _NO_HOME if written.startswith("~") else _NO_FOLDER)
     elif not written:

@@ -100,12 +100,12 @@ class _Filling:
         self._wanted, self._lookup, self.failed = wanted, lookup, False
 
     def __call__(self, place: Value, text: str) -> str:
-        expanded = expand(text, self._lookup)
-        for missing in expanded.missing:
+        filled, missing = expand(text, self._lookup)
+        for part in missing:
             self.failed = True
             if self._wanted:
-                place.down(missing.what, missing.fix)
-        return expanded.text
+                place.down(part.what, part.fix)
+        return filled
 
 
 def _folder(root: str) -> str:

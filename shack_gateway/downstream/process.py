@@ -20,6 +20,9 @@ MOST_PIECE = 1_048_576
 """Bytes of standard error without a newline that are taken for one line."""
 TAIL = 16_384
 """Bytes of standard error that are kept to explain a death."""
+STDERR_CHUNK = 16_384
+STDERR_SHARE = 4
+"""A server that floods its standard error gets every fourth moment of ours; the others need the rest."""
 THREADED_SECS = 0.1
 """How long the last words of a dead server may take where a thread reads its pipes (Windows)."""
 
@@ -47,7 +50,7 @@ class Process:
         self.stdin: Writer | None = None
         self.stdout: Reader | None = None
         self._words = _Words(on_stderr)
-        self._stderr = Reader(loop, self._child.stderr, self._words.feed, self._words.end, Outbox(loop))
+        self._stderr = Reader(loop, self._child.stderr, self._listen, self._words.end, Outbox(loop), STDERR_CHUNK)
         self._exited: asyncio.Future[None] = loop.create_future()
         self._gone: asyncio.Future[None] = loop.create_future()
         self._closing = False
@@ -108,6 +111,14 @@ class Process:
             return self.connect(Outbox(self._loop), lambda chunk: None, lambda: None, lambda error: None)
         return self.stdin, self.stdout
 
+    def _listen(self, chunk: bytes) -> None:
+        began = self._loop.time()
+        self._words.feed(chunk)
+        spent = self._loop.time() - began
+        if spent > 0.001:
+            self._stderr.pause()
+            self._loop.call_later(spent * (STDERR_SHARE - 1), self._stderr.resume)
+
     def _died(self, returncode: int) -> None:
         if self._stderr.threaded:
             self._loop.call_later(THREADED_SECS, self._bury, returncode)
@@ -115,18 +126,22 @@ class Process:
             self._bury(returncode)
 
     def _bury(self, returncode: int) -> None:
-        """Hear the last words, let go of the pipes (whoever still holds their other ends), clear up, tell."""
+        """Hear the last words, clear up, tell. What the server has left behind may still hold the other ends of the
+        pipes: they stay open until it is gone, so that it can take its leave without dying of SIGPIPE."""
+        stdin, stdout = self._pipes()
         try:
             self._stderr.drain()
-            self._pipes()[1].drain()
+            stdout.drain()
         finally:
-            self._release()
+            stdin.close()
+            stdout.pause()
             self._child.end_rest(self._all_gone)
             if not self._exited.done():
                 self._exited.set_result(None)
             self._on_exit(returncode)
 
     def _all_gone(self) -> None:
+        self._release()
         if not self._gone.done():
             self._gone.set_result(None)
 

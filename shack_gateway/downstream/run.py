@@ -19,6 +19,8 @@ from .process import Process
 
 RELIST_SECS = 0.25
 """How far apart two listings are at least, however often a server says that its list changed."""
+DEATH_SECS = 0.3
+"""How long after the end of its output a server may take to exit before that end itself is the news."""
 SETTLE_SECS = 0.1
 """How long to wait after such a word, for others that often come with it."""
 
@@ -67,7 +69,7 @@ class Run:
         # What follows may raise `ServerUnavailable`: then there is no run.
         self.process = house.launch(spec, self, self._exited)
         self.link = house.connect(self, self.process)
-        self.link.on_closed = lambda: self._end("it closed its output")
+        self.link.on_closed = self._output_closed
         self.greeting: Greeting | None = None
 
     async def begin(self, probe: str) -> None:
@@ -140,6 +142,10 @@ class Run:
     def _exited(self, code: int) -> None:
         self._end(f"it was killed by signal {-code}" if code < 0 else f"it ended with exit code {code}")
         self.give_up("closed before responding")
+
+    def _output_closed(self) -> None:
+        """Most servers that close their output are ending: give them a moment to say how."""
+        self._loop.call_later(DEATH_SECS, self._end, "it closed its output")
 
     def _end(self, how: str) -> None:
         if not self.ended.done():

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..catalog.entries import Listing
 from ..config.servers import ServerSpec
-from ..errors import UNSUPPORTED_VERSION, Cancelled, RequestError, ServerError, ServerUnavailable
+from ..errors import UNSUPPORTED_VERSION, Cancelled, RequestError, ServerError, ServerGone, ServerUnavailable
 from ..eras.to_server import METHODS, Greeting, call_params, outcome, own_meta
 from ..pipeline.call import Call, Complete, Failed, Outcome
 from ..slot import Slot
@@ -59,6 +59,7 @@ class Session:
         self.probe: str = spec.protocol
         self.run: Run | None = None
         self._current: Run | None = None
+        self._leaving: set[Run] = set()
         self._last: tuple[Greeting | None, tuple[str, ...]] = (None, ())
         self._start_secs = 0.0
         self._subscriptions = Subscriptions(loop, house.client, spec.request_timeout_secs)
@@ -223,8 +224,9 @@ class Session:
 
     def kill(self) -> None:
         """End the server's processes at once."""
-        if self._current is not None:
-            self._current.process.kill()
+        for run in (self._current, *self._leaving):
+            if run is not None:
+                run.process.kill()
 
     def on_listing(self, listing: Listing) -> None:
         """The server lists something else now."""
@@ -282,15 +284,19 @@ class Session:
             self.probe = "handshake"  # start again and ask nothing: some servers end at a request they do not know
         except ServerError as error:
             hopeless = isinstance(error, ServerUnavailable)
-            self.error = self._why(error)
+            self.error = await self._why(error)
             self._house.log.warning(self.name, f"did not start: {self.error}")
+            for line in self._current.stderr() if self._current is not None else ():
+                self._house.log.warning(f"server {self.name}", line)
         finally:
             self._put_away("closed before responding")
         return (max(self._loop.time() - ready, 1e-3) if ready else 0.0), hopeless
 
-    def _why(self, error: ServerError) -> str:
+    async def _why(self, error: ServerError) -> str:
+        """Why the server did not come up; how it ended says more than what it thereby failed to answer."""
         run = self._current
-        if run is not None and run.ended.done():
+        if run is not None and isinstance(error, ServerGone):
+            await run.ended
             return f"downstream server '{self.name}' ended while starting: {run.ended.result()}"
         return str(error)
 
@@ -311,7 +317,8 @@ class Session:
         self._subscriptions.detach()
         if run is not None:
             self._last = run.greeting, run.stderr()
-            self._spawn(run.put_away(why, patience))
+            self._leaving.add(run)
+            self._spawn(run.put_away(why, patience)).add_done_callback(lambda task: self._leaving.discard(run))
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task = self._loop.create_task(work)

@@ -90,7 +90,7 @@ class HostSession:
         self._listens: dict[str | int, Listen] = {}
         self._followed: set[str] = set()
         self._told: dict[str, int] = {}
-        self._closing = False
+        self._plain = Context()
         self.pause: Callable[[], None] = lambda: None
         self.resume: Callable[[], None] = lambda: None
         self._paused = False
@@ -182,6 +182,8 @@ class HostSession:
 
     def _context(self, id: str | int, asked: Asked) -> Context:
         token, level, stateless = asked.progress_token, asked.log_level, asked.tongue.stateless
+        if token is None and not stateless:
+            return self._plain
         return Context(
             asked.capabilities,
             level if stateless else self._handshake.log_level,
@@ -232,10 +234,15 @@ class HostSession:
         except RequestError as error:
             self._send(error_line(request.id, FAILURES[error.kind].handshake or INTERNAL_ERROR, error.what))
             return
+        self._settle_context()
         self._send(
             result_line(request.id, self._voice.initialize(self._handshake.tongue.version, self._instructions()))
         )
         self._servers.start(self._handshake.capabilities)
+
+    def _settle_context(self) -> None:
+        """What every request of a handshake host brings along, but for its progress token."""
+        self._plain = Context(self._handshake.capabilities, self._handshake.log_level)
 
     def _discover(self, request: Request, asked: Asked) -> None:
         self._send(result_line(request.id, self._voice.discover(self._instructions())))
@@ -247,6 +254,7 @@ class HostSession:
             self._send(error_line(request.id, FAILURES["bad params"].handshake or INTERNAL_ERROR, text))
             return
         self._handshake.log_level = level
+        self._settle_context()
         self._servers.start(asked.capabilities)
         self._servers.set_log_level(level)
         self._send(result_line(request.id, b"{}"))

@@ -19,7 +19,8 @@ LONGEST = 4096
 LONGEST_NAME = 255
 
 _SEPARATOR = re.compile(r"[/\\]")
-_FILE_URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:){0,3}file:(?=\S)", re.IGNORECASE)
+_FILE_URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:){0,3}file:", re.IGNORECASE)
+_FILE_URI_NO_PROSE = re.compile(_FILE_URI.pattern + r"(?=\S)", re.IGNORECASE)
 _ROOTED = re.compile(
     r"/|\\\\[^\\]"                                   # POSIX, UNC
     r"|[a-z]:[/\\]"                                  # Windows drive
@@ -33,8 +34,9 @@ _GOES_ON = re.compile(r"[^/\\].*?(?<=[\w)-])[/\\]")
 _LINE_END = re.compile(r"[^\S ]")
 _ENDING = re.compile(r"\.[A-Za-z]\w{0,7}$")
 _JPEG_IN_BASE64 = re.compile(r"/9j/[A-Za-z0-9+/]*={0,2}")
+_BREAKS = re.compile(r"[\t\r\n]+")
 _PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
-_MOST_FORMS = 32
+_MOST_FORMS = 64
 
 
 def quiet(text: str) -> bool:
@@ -52,7 +54,7 @@ def looks(text: str) -> int:
 
 def _looks(text: str) -> int:
     bare = text.strip()
-    if _FILE_URI.match(bare):
+    if _FILE_URI_NO_PROSE.match(_unbroken(bare)):
         return SURELY
     if _CLIMBS.search(bare):
         # A server that tidies paths drops whatever stands before a `..`: white space there hides nothing.
@@ -85,11 +87,10 @@ def readings(text: str, *, windows: bool) -> tuple[str, ...]:
     if ".." not in text and _PLAIN.fullmatch(text):
         return (text,)
     found: dict[str, None] = {}
-    for form in _decoded(text):
-        for path in (form, *_opened(form)):
-            found[path] = None
-            if not windows and "\\" in path:
-                found[path.replace("\\", "/")] = None
+    for path in _decoded(text):
+        found[path] = None
+        if not windows and "\\" in path:
+            found[path.replace("\\", "/")] = None
     for path in tuple(found):
         if _CLIMBS.search(path):
             # Tidied before links are followed, as node's path.resolve does; the system follows links first.
@@ -112,15 +113,15 @@ def too_long(path: str) -> bool:
 
 
 def _decoded(text: str) -> tuple[str, ...]:
-    """The text, without white space round it, with `%` escapes undone (as often as they were done), and compatibility
-    characters such as `．` and `／` as plain ones; in any order."""
+    """The text, without white space round it, with `%` escapes undone (as often as they were done), compatibility
+    characters such as `．` and `／` as plain ones, and `file:` URIs opened; in any order."""
     forms: dict[str, None] = {}
     todo = [text]
     while todo and len(forms) < _MOST_FORMS:
         form = todo.pop()
         if form not in forms:
             forms[form] = None
-            todo.append(form.strip())
+            todo += [form.strip(), *_opened(form)]
             if "%" in form:
                 todo.append(_undo_percent(form))
             if not form.isascii():
@@ -133,8 +134,14 @@ def _undo_percent(text: str) -> str:
     return _PERCENT.sub(lambda escape: bytes([int(escape[1], 16)]), raw).decode("utf-8", "replace")
 
 
+def _unbroken(text: str) -> str:
+    """The text without tabs and line ends, which readers of URIs drop wherever they stand."""
+    return text if text.isprintable() or len(text) > LONGEST else _BREAKS.sub("", text)
+
+
 def _opened(text: str) -> list[str]:
     """The paths of a `file:` URI; none of any other text."""
+    text = _unbroken(text)
     match = _FILE_URI.match(text)
     if not match:
         return []

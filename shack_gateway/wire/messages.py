@@ -175,7 +175,8 @@ def _text(line: bytes | list[bytes]) -> str:
 
 def _value(text: str) -> Any:
     try:
-        return DECODER.decode(text)
+        value, end = scan(text, 0) if text[:1] == "{" else (None, -1)
+        return value if end == len(text) else DECODER.decode(text)
     except RecursionError:
         raise WireError("parse", "parse error: nested too deeply") from None
     except ValueError as error:

@@ -47,16 +47,16 @@ MISSED = [
 
 @pytest.mark.parametrize("text, what, fix", [row[1:] for row in MISSED], ids=[row[0] for row in MISSED])
 def test_what_cannot_be_filled_is_said_with_its_mend(text: str, what: str, fix: str) -> None:
-    missing = expand(text, VARIABLES.get).missing
+    missing = expand(text, VARIABLES.get)[1]
     assert len(missing) == 1
     assert missing[0].what.startswith(what)
     assert fix in missing[0].fix
 
 
 def test_everything_that_is_missing_is_said() -> None:
-    assert len(expand("${Q} ${R} ${A}", VARIABLES.get).missing) == 2
+    assert len(expand("${Q} ${R} ${A}", VARIABLES.get)[1]) == 2
 
 
 def test_a_value_is_never_part_of_what_is_said() -> None:
-    said = expand("${SECRET} ${Q} ${env:SECRET} ${Q:-${SECRET}}", {"SECRET": "hunter2"}.get).missing
+    said = expand("${SECRET} ${Q} ${env:SECRET} ${Q:-${SECRET}}", {"SECRET": "hunter2"}.get)[1]
     assert said and "hunter2" not in str(said)

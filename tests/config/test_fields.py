@@ -68,6 +68,7 @@ REFUSED = [
     ("number for a text", text, 5, "`k` must be a string, not a number"),
     ("list for a text", text, ["a"], "`k` must be a string, not a list"),
     ("NUL in a text", text, "a\0b", "`k` holds a character"),
+    ("NUL beyond ASCII", text, "é\0", "`k` holds a character"),
     ("half a surrogate pair in a text", text, "\ud800", "`k` holds a character"),
     ("quoted flag", flag, "true", "`k` must be `true` or `false`, not a string"),
     ("one for a flag", flag, 1, "`k` must be `true` or `false`, not a number"),

@@ -314,7 +314,7 @@ def test_every_default_is_what_its_own_reader_would_take(tmp_path: Path) -> None
 
 # Whatever the file holds
 
-SEEDS = 600
+SEEDS = 400
 WORDS = ["workspace_root", "servers", "mcpServers", "expose_mode", "permissions", "allow", "deny", "default_decision",
          "command", "args", "env", "cwd", "url", "type", "enabled", "disabled", "tool_timeouts", "request_timeout_secs",
          "max_call_secs", "inherit_env", "redact_fields", "pre_tool_hook", "sandbox_exempt", "page_size", "log_level",

@@ -280,13 +280,11 @@ def test_initialize_is_not_served_inside_a_batch(batching: Host) -> None:
 
 
 @pytest.mark.parametrize("version", ["2024-11-05", "2025-06-18", "2025-11-25"])
-def test_no_other_revision_has_batches(scene: Scene, version: str) -> None:
-    host = scene.start()
-    host.handshake(version)
-    host.send_raw(b"[" + request(1) + b"," + request(2) + b"]\n")
-    host.lone_error(-32600)
-    host.settle()
-    assert not host.stray
+def test_no_other_revision_has_batches(gate: Host, version: str) -> None:
+    gate.handshake(version)
+    [answer] = answers_to(gate, b"[" + request(1) + b"," + request(2) + b"]", LONE)
+    gate.handshake()
+    assert answer["error"]["code"] == -32600
 
 
 # --- long lines ------------------------------------------------------------------------------------------------------
@@ -342,9 +340,9 @@ def test_the_last_line_needs_no_end(scene: Scene) -> None:
     ("2024-11-05", "2024-11-05"), ("2025-03-26", "2025-03-26"), ("2025-06-18", "2025-06-18"), ("2025-11-25", "2025-11-25"),
     ("2026-07-28", "2025-11-25"), ("1.0", "2025-11-25"), ("2099-01-01", "2025-11-25"),
 ])
-def test_initialize_is_answered_with_a_revision_that_both_know(scene: Scene, asked: str, spoken: str) -> None:
-    host = scene.start()
-    assert host.handshake(asked)["protocolVersion"] == spoken
+def test_initialize_is_answered_with_a_revision_that_both_know(gate: Host, asked: str, spoken: str) -> None:
+    assert gate.handshake(asked)["protocolVersion"] == spoken
+    gate.handshake()
 
 
 def test_both_eras_share_one_pipe(gate: Host) -> None:

@@ -19,6 +19,7 @@ NOT_SHOWN = {"execution"}
 VOLATILE = (
     (re.compile(r"\d{1,2}:\d\d:\d\d [AP]M"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^\s\"\\]*"), "DATE"),
+    (re.compile(r"\b(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b"), "DAY"),
     (re.compile(r"accessed: [^\n\\]*"), "accessed: TIME"),
 )
 

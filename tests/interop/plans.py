@@ -13,6 +13,7 @@ from urllib.parse import quote
 Step = dict[str, Any]
 
 LISTS: list[Step] = [{"do": "tools"}, {"do": "resources"}, {"do": "templates"}, {"do": "prompts"}]
+GREW: Step = {"do": "heard", "method": "notifications/tools/list_changed", "within": 8}
 LOUD = {"io.modelcontextprotocol/logLevel": "info"}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SHARED = "note://shared/hello"
@@ -164,6 +165,7 @@ def small(scheme: str) -> list[Step]:
         {"do": "watch", "uri": f"{scheme}://fixed/today"},
         call("grow"),
         updated(f"{scheme}://fixed/today"),
+        GREW,
         {"do": "until", "step": call("grown"), "holds": "here", "within": 8},
     ]
 
@@ -191,6 +193,8 @@ def towards_gateway(step: Step, server: str, mode: str) -> Step:
         return {**step, "ref": {**step["ref"], "name": f"{server}__{step['ref']['name']}"}}
     if word == "read" and step["uri"] == SHARED and server == SECOND:
         return {**step, "uri": f"shack://{server}/{quote(SHARED, safe='')}"}
+    if step is GREW and mode == "progressive":
+        return {"do": "pause", "seconds": 0}      # the four tools that such a host knows are still the same
     if word == "gateway":
         return {**step, "do": "call"}             # asked of the gateway itself, by its own name for the tool
     if word != "call":

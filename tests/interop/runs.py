@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit.host import ROOT
 
 from .installed import ALL_SERVERS, CLIENTS, HERE, Client, Server, entry, host_command, missing, unusable

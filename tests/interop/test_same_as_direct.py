@@ -114,10 +114,3 @@ def test_log_messages_of_a_call_arrive_in_order_and_name_their_server(
         if server.name in ("python1", "python2"):
             mine = [p["data"] for p in said if p.get("logger", "").startswith(server.name)]
             assert [data for data in mine if "climbed" in str(data)] == ["climbed 1", "climbed 2", "climbed 3"]
-
-
-@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS])
-def test_a_tool_that_a_server_grows_is_announced(runs: Runs, client_name: str) -> None:
-    client = client_named(client_name)
-    through = runs.through(client, "full")
-    assert {"notifications/tools/list_changed"} <= {note["method"] for note in through.report["notifications"]}

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+
 from kit import schema
 
 from .installed import CLIENTS
@@ -20,7 +21,7 @@ def messages(lines: list[Line]) -> list[tuple[str, Any]]:
 
 
 def session_of(conversation: list[tuple[str, Any]]) -> str:
-    """The revision that a conversation settled on; the stateless one when nobody shook hands."""
+    """The revision that a conversation shook hands on; the stateless one when it did not."""
     asked = {message["id"] for side, message in conversation if side == ">" and message.get("method") == "initialize"}
     for side, message in conversation:
         if side == "<" and message.get("id") in asked and "result" in message:
@@ -88,8 +89,7 @@ def test_a_server_is_spoken_to_in_the_newest_era_it_has(runs: Runs, client_name:
     through = runs.through(client_named(client_name), "full")
     for server in runs.servers:
         (lines,) = through.wire(server.name)
-        asked = [message.get("method") for side, message in messages(lines) if side == ">"]
-        assert ("initialize" in asked) == (server.era == "handshake"), f"{server.name}: {asked[:4]}"
+        assert (session_of(messages(lines)) == schema.STATELESS) == (server.era == "stateless"), server.name
 
 
 @pytest.mark.parametrize("client_name", [client.name for client in CLIENTS])

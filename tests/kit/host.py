@@ -202,7 +202,11 @@ class Host:
         if self.keep:
             with self._news:
                 self.conversation.append((">", message))
-        self.send_raw(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n")
+        try:
+            line = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+        except UnicodeEncodeError:      # half a surrogate pair can only be sent escaped
+            line = json.dumps(message, separators=(",", ":")).encode()
+        self.send_raw(line + b"\n")
 
     def request(self, method: str, params: Any = None, *, id: Any = None, timeout: float = PATIENCE) -> dict[str, Any]:
         """Send a request and give the whole answer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from corridor import call
+from kit.corridor import call
 
 from shack_gateway.pipeline.arguments import (
     DEPTH, KEY, LIST, PATH, SUBJECT, VALUE, key_says, leaves, place, policy_name,

@@ -13,7 +13,7 @@ SURE = [
     "C:\\Windows\\x", "c:/windows/x", "C:\\", "\\\\server\\share\\x", "\\\\?\\C:\\x", "\\\\.\\pipe\\x",
     "~", "~/.ssh/id_rsa", "~\\x", "~root", "~root/.ssh", "~DOMAIN.user/x", " ~/x",
     "..", "../x", "..\\x", "a/../../x", "a/..", "a\\..\\x", "link/../x", "./../x",
-    "file:///etc/passwd", "FILE:///etc/passwd", "file:/etc/passwd", "file://localhost/etc/passwd",  " file:///x", "file:a/x",
+    "file:///etc/passwd", "FILE:///etc/passwd", "file:/etc/passwd", "file://localhost/etc/passwd",  " file:///x", "file:\n/x", "f\tile:///x", "file:a/x",
     "file:///etc/pass wd", "url:file:///etc/passwd", "view-source:file:///x", "jar:file:///x!/y",
     "%2fetc%2fpasswd", "%2Fetc", "%252fetc%252fpasswd", "%2e%2e/x", "..%2fx", "%7e/x", "file%3a///etc/passwd",
     "\uff0fetc\uff0fpasswd", "\uff0e\uff0e/x", "\u2025/x",
@@ -60,7 +60,7 @@ def test_nothing_that_looks_like_a_path_is_quiet(text: str) -> None:
     ("file:///a", "/a"), ("file:/a", "/a"), ("file:a", "a"), ("FILE://LOCALHOST/a", "/a"), ("file:///%61", "/a"),
     ("file%3A%2F%2F%2Fa", "/a"), ("file://host/a", "/a"), ("file://host/a", "//host/a"), ("file://host/a", "/host/a"),
     ("file:///a?b#c", "/a"), ("file:///a#b", "/a"), ("file:///a?b", "/a?b"), ("file:///C:/a", "C:/a"),
-    ("file:\\\\host\\a", "/a"), ("x:file:///a", "/a"),
+    ("file:\\\\host\\a", "/a"), ("x:file:///a", "/a"), ("fi\nle:\t//\r/a", "/a"),
     ("a\\b", "a/b"), ("a/../b", "b"), ("a/../b", "a/../b"), ("a\\..\\b", "b"), ("%2e%2e/b", "../b"),
     ("\uff0fa", "/a"), ("\uff0e\uff0e\uff0fa", "../a"), ("%EF%BC%8Fa", "/a"), ("\uff05\uff12\uff46a", "/a"),
 ])

@@ -6,18 +6,19 @@ import os
 import posixpath
 import random
 import sys
+import unicodedata
 import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
-from corridor import Road, call, ports, read, refused, resolved, run, stage
+from kit.corridor import Road, call, ports, read, refused, resolved, run, stage
 
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Refused
 from shack_gateway.pipeline.stages import sandbox
 
 START = "sandbox violation: directory traversal blocked: "
+ROUNDS = 1000
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="needs links and POSIX paths")
 
 
@@ -352,87 +353,86 @@ def test_a_pattern_is_no_windows_path(text: str) -> None:
 
 # --- servers as careless as they come: whatever one of them would open outside, is refused ----------------------------
 
-def plain(root: str, text: str) -> str:
-    return os.path.join(root, text)
-
-
-def tidying(root: str, text: str) -> str:
-    """`path.resolve` of node."""
-    return posixpath.normpath(posixpath.join(root, text))
-
-
-def stripping(root: str, text: str) -> str:
-    return os.path.join(root, text.strip())
-
-
-def decoding(root: str, text: str) -> str:
-    return os.path.join(root, urllib.parse.unquote(text))
-
-
-def opening_uris(root: str, text: str) -> str:
+def opened_uri(text: str) -> str:
     parts = urllib.parse.urlsplit(text)
-    return os.path.join(root, urllib.request.url2pathname(parts.path)) if parts.scheme == "file" else os.path.join(root, text)
+    return parts.path if parts.scheme == "file" else text
 
 
-def careless_uris(root: str, text: str) -> str:
-    return os.path.join(root, urllib.parse.unquote(text[7:]) if text[:7].lower() == "file://" else text)
+def cut_uri(text: str) -> str:
+    return text[7:] if text[:7].lower() == "file://" else text
 
 
-def windows_minded(root: str, text: str) -> str:
-    return os.path.join(root, text.replace("\\", "/"))
+def windows_minded(text: str) -> str:
+    return text.replace("\\", "/")
 
 
-def at_home(root: str, text: str) -> str:
-    return os.path.join(root, os.path.expanduser(text))
+def compatible(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
-SERVERS = [plain, tidying, stripping, decoding, opening_uris, careless_uris, windows_minded, at_home]
+HABITS = [str.strip, urllib.parse.unquote, opened_uri, cut_uri, windows_minded, compatible, os.path.expanduser]
 PARTS = [
     "..", "..", "..", ".", "sub", "deep", "out", "up", "inner", "dangling", "a.txt", "etc", "passwd", "~", " ", "%2e%2e", "%2f",
-    "%252e%252e", "..%2f..", "..\\..", "chain", "x y", "\n", "file-out", "",
+    "%252e%252e", "..%2f..", "..\\..", "chain", "x y", "\n", "file-out", "", "\uff0e\uff0e", "%EF%BC%8E.", "%5c..", "?", "#",
 ]
-STARTS = ["", "", "", "/", "./", "../", "~/", "file://", "file:///", "file://localhost/", " ", "\\", "{root}/", "//{root}/", "{outside}"]
+STARTS = [
+    "", "", "", "/", "./", "../", "~/", "file://", "file:///", "file://localhost/", "FILE:///", " ", "\\", "{root}/", "//{root}/",
+    "{outside}", "file:", "%2f", "\uff0f", "file://{root}/",
+]
+
+
+def led_outside(world: World, text: str, chance: random.Random) -> list[str]:
+    """What careless servers with random habits do with `text`, as far as it ends outside of the workspace."""
+    found = []
+    for _ in range(4):
+        habits = chance.sample(HABITS, chance.randrange(4))
+        try:
+            read = text
+            for habit in habits:
+                read = habit(read)
+            path = os.path.join(world.root, read)
+            real = resolved(posixpath.normpath(path) if chance.random() < 0.5 else path)
+        except (OSError, ValueError):
+            continue
+        if real != str(world.root) and not real.startswith(f"{world.root}/"):
+            found.append(f"{[habit.__name__ for habit in habits]} open {real!r}")
+    return found
+
+
+def random_path(world: World, chance: random.Random) -> str:
+    return filled(world, chance.choice(STARTS)) + "/".join(chance.choices(PARTS, k=chance.randrange(1, 7)))
 
 
 @posix_only
 def test_no_careless_server_is_led_outside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seeded: paths put together at random; each server reads them in its own way."""
+    """Seeded: paths put together at random, read by servers with habits put together at random."""
     monkeypatch.setenv("HOME", str(world.outside))
-    judge = world.stage().before
-    root, chance, led, let = str(world.root), random.Random(2026), 0, 0
-    for round_ in range(2000):
-        text = filled(world, chance.choice(STARTS)) + "/".join(chance.choices(PARTS, k=chance.randrange(1, 7)))
+    judge, chance, led, let = world.stage().before, random.Random(2026), 0, 0
+    for round_ in range(ROUNDS):
+        text = random_path(world, chance)
         asked = call({"path": text})
         passed = run(judge(asked)) is asked
-        let += passed
-        for server in SERVERS:
-            try:
-                real = resolved(server(root, text))
-            except (OSError, ValueError):
-                continue
-            if real != root and not real.startswith(root + "/"):
-                led += 1
-                assert not passed, (round_, text, server.__name__, real)
-    assert led > 5000 and let > 200, "the generator makes both kinds"
+        outside = led_outside(world, text, chance)
+        assert not (passed and outside), (round_, text, outside)
+        led, let = led + bool(outside), let + passed
+    assert led > ROUNDS / 4 and let > ROUNDS / 20, "the generator makes both kinds"
 
 
 @posix_only
 def test_no_careless_server_is_led_outside_under_a_key_that_says_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same under a key of no meaning, for texts without white space that are more than a bare name."""
+    """The same under a key of no meaning, for texts without white space that are more than a bare name.
+
+    A rooted `\\x` is left out: on this system it is a pattern rather than a path (docs/sandbox.md).
+    """
     monkeypatch.setenv("HOME", str(world.outside))
-    judge = world.stage().before
-    root, chance, led = str(world.root), random.Random(62), 0
-    for round_ in range(2000):
-        text = filled(world, chance.choice(STARTS)) + "/".join(chance.choices(PARTS, k=chance.randrange(1, 7)))
-        if any(sign.isspace() for sign in text) or not set(text) & set("/\\%~"):
+    judge, chance, led = world.stage().before, random.Random(62), 0
+    for round_ in range(ROUNDS):
+        text = random_path(world, chance)
+        if any(sign.isspace() for sign in text) or not set(text) & set("/%~\uff0e") or text.startswith("\\"):
             continue
-        asked = call({"zzz": [{"yyy": text}]})
-        for server in SERVERS:
-            try:
-                real = resolved(server(root, text))
-            except (OSError, ValueError):
-                continue
-            if real != root and not real.startswith(root + "/") and not text.startswith("\\"):
-                led += 1
-                assert run(judge(asked)) is not asked, (round_, text, server.__name__, real)
-    assert led > 3000
+        outside = led_outside(world, text, chance)
+        if outside:
+            led += 1
+            asked = call({"zzz": [{"yyy": text}]})
+            assert run(judge(asked)) is not asked, (round_, text, outside)
+    assert led > ROUNDS / 5

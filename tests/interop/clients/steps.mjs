@@ -13,18 +13,19 @@ export const load = createRequire(path.join(process.env.SHACK_TEST_NODE_DIR, "pa
 
 export class Noted {
   all = [];
+  mark = 0;
   #waiting = [];
   add(method, params) {
     this.all.push({ method, params });
     this.#waiting = this.#waiting.filter((look) => !look());
   }
-  until(method, holds, count) {
+  until(method, holds) {
     const meant = (note) => note.method === method && (JSON.stringify(note.params) ?? "").includes(holds);
     return new Promise((resolve) => {
       const look = () => {
-        const seen = this.all.filter(meant).length;
-        if (seen >= count) resolve(count);
-        return seen >= count;
+        const seen = this.all.slice(this.mark).some(meant);
+        if (seen) resolve(null);
+        return seen;
       };
       if (!look()) this.#waiting.push(look);
     });
@@ -58,7 +59,7 @@ async function one(link, { do: word, within = STEP_SECONDS, ...step }, noted) {
       return { result: await Promise.all(step.steps.map((inner) => one(link, inner, noted))) };
     }
     if (word === "until") return await until(link, step.step, step.holds, noted);
-    if (word === "heard") return { result: await noted.until(step.method, step.holds ?? "", step.count ?? 1) };
+    if (word === "heard") return { result: await noted.until(step.method, step.holds ?? "") };
     if (word === "pause") {
       return { result: await new Promise((done) => setTimeout(() => done(null), step.seconds * 1000)) };
     }
@@ -123,7 +124,10 @@ export async function main(connect) {
     try {
       const { client, link, about } = await connect(wanted, noted);
       const answers = [];
-      for (const step of wanted.steps) answers.push(await one(link, step, noted));
+      for (const step of wanted.steps) {
+        if (step.do !== "heard") noted.mark = noted.all.length;
+        answers.push(await one(link, step, noted));
+      }
       report[name] = { ...about, answers };
       await client.close();
     } catch (error) {

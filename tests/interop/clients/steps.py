@@ -5,7 +5,7 @@ plan are open side by side. A step is `{"do": WORD, ...}`: WORD is a method of t
 
     together {steps}                    all of them at once
     until {step, holds}                 the step again and again, until its answer holds the text
-    heard {method, holds, count}        waits until so many notifications came whose params hold the text
+    heard {method, holds}               waits for a notification whose params hold the text, since the step before began
     pause {seconds}
 
 The report holds, per connection, what was negotiated, one answer per step, and every notification. Runs under the SDK's
@@ -28,6 +28,7 @@ class Noted:
 
     def __init__(self) -> None:
         self.all: list[dict[str, Any]] = []
+        self.mark = 0
         self._news = anyio.Event()
 
     def add(self, method: str, params: Any) -> None:
@@ -35,11 +36,11 @@ class Noted:
         self._news.set()
         self._news = anyio.Event()
 
-    async def until(self, method: str, holds: str, count: int) -> int:
-        while True:
-            seen = sum(note["method"] == method and holds in json.dumps(note["params"]) for note in self.all)
-            if seen >= count:
-                return count
+    async def until(self, method: str, holds: str) -> None:
+        def meant(note: dict[str, Any]) -> bool:
+            return bool(note["method"] == method and holds in json.dumps(note["params"]))
+
+        while not any(map(meant, self.all[self.mark:])):
             await self._news.wait()
 
 
@@ -62,6 +63,8 @@ def told(error: BaseException) -> dict[str, Any]:
 async def walk(link: Any, steps: list[dict[str, Any]], noted: Noted) -> list[Any]:
     answers: list[Any] = []
     for step in steps:
+        if step["do"] != "heard":
+            noted.mark = len(noted.all)
         answers.append(await one(link, dict(step), noted))
     return answers
 
@@ -76,7 +79,7 @@ async def one(link: Any, step: dict[str, Any], noted: Noted) -> Any:
             if word == "until":
                 return await until(link, step["step"], step["holds"], noted)
             if word == "heard":
-                return {"result": await noted.until(step["method"], step.get("holds", ""), step.get("count", 1))}
+                return {"result": await noted.until(step["method"], step.get("holds", ""))}
             if word == "pause":
                 return {"result": await anyio.sleep(step["seconds"])}
             return await getattr(link, word)(**step)
