@@ -95,8 +95,8 @@ class ConfigError(GatewayError):
 
 
 class WireError(GatewayError):
-    """A line that is no message. `kind` is a row of `FAILURES`; `id` is the request's id where one could be read; `head`
-    is how the line began."""
+    """A line that is no message. `kind` is a row of `FAILURES`; `id` is the request's id where one could be read;
+    `head` is how the line began."""
 
     head = b""
 

@@ -33,7 +33,7 @@ def snippets(launch: Launch) -> tuple[Snippet, ...]:
     added = f"claude mcp add-json --scope user {NAME} {shlex.quote(json.dumps(typed))}"
     return (
         Snippet("Claude Code", "in a shell", added),
-        Snippet("Claude Desktop, Cursor", "claude_desktop_config.json, .cursor/mcp.json (or .mcp.json of a project)", plain),
+        Snippet("Claude Desktop, Cursor", "claude_desktop_config.json, .cursor/mcp.json, a project's .mcp.json", plain),
         Snippet("VS Code", ".vscode/mcp.json", _json({"servers": {NAME: typed}})),
         Snippet("Codex", "~/.codex/config.toml", _toml(launch)),
     )

@@ -57,7 +57,7 @@ class Listener(Protocol):
 
 
 class Fleet:
-    """The configured servers. `environment` gives a server's whole environment, `roots` is what servers are told of it."""
+    """The configured servers. `environment` gives a server's environment, `roots` is what servers are told of."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Fleet:
         return [(name, s.instructions) for name, s in self._sessions.items() if s.instructions]
 
     def start(self, capabilities: Mapping[str, Any], lazy: bool = False) -> None:
-        """The first word of a host: bring up every server, lazy ones only if `lazy`. `capabilities` are shown to servers."""
+        """The first word of a host: bring up every server, lazy ones only if `lazy`; show them `capabilities`."""
         if self._started is not None:
             return
         self._started = self._loop.time()
@@ -120,8 +120,8 @@ class Fleet:
                 session.start()
 
     async def settled(self, name: str = "") -> None:
-        """Wait for servers that are coming up and of which nothing is known: until the time for that is over, or, for one
-        that `name` (a tool nobody lists) may belong to, as long as a call to it may wait."""
+        """Wait for servers that are coming up and of which nothing is known: until the time for that is over, or, for
+        one that `name` (a tool nobody lists) may belong to, as long as a call to it may wait."""
         for session in self._sessions.values():
             if session.spec.lazy and not session.known and (not name or name.startswith(f"{session.name}__")):
                 session.start()

@@ -97,14 +97,16 @@ class Link:
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Question:
         """Send a request; `params` gets the id it goes out under. The question settles within `patience` seconds of
-        silence and `limit` seconds in all. Raises `ServerError` when it cannot be sent, `RequestError` when it is no JSON.
+        silence and `limit` seconds in all. Raises `ServerError` when it cannot be sent, `RequestError` for params that
+        are no JSON.
         """
         if self.closed is not None:
             raise self.closed
         if len(self.peer.asked) >= self._limits.open_calls:
             raise ServerUnavailable(
                 self.server,
-                f"downstream server '{self.server}' has {self._limits.open_calls} open calls, the most it may have (`max_open_calls`)",
+                f"downstream server '{self.server}' has {self._limits.open_calls} open calls, "
+                "the most it may have (`max_open_calls`)",
             )
         if self._writer.queued > UNREAD_LIMIT:
             raise ServerUnavailable(self.server, f"downstream server '{self.server}' does not read what it is sent")
@@ -149,7 +151,7 @@ class Link:
             self.hold("replies")  # it asks and does not read the answers: let its own pipe fill up
 
     def close(self, why: ServerError) -> None:
-        """The end: everything that is open is settled with `why`. The pipes belong to the process, which closes them."""
+        """The end: everything that is open is settled with `why`. The pipes belong to the process: it closes them."""
         if self.closed is not None:
             return
         self.closed = why
@@ -195,7 +197,8 @@ class Link:
     def _noise(self, event: Any) -> None:
         """A line that is no message. Where it would have been an answer, whoever waits for it is told."""
         if isinstance(event, TooLong):
-            what = f"sent a line of {event.size} bytes, more than the {self._limits.line_bytes} that are allowed (`max_server_line_bytes`)"
+            most = self._limits.line_bytes
+            what = f"sent a line of {event.size} bytes, more than the {most} allowed (`max_server_line_bytes`)"
             id = id_in_head(event.head)
             self._fail([id] if id in self.peer.asked else list(self.peer.asked), what)
         elif isinstance(event, WireError):

@@ -131,6 +131,7 @@ class Process:
         stdin, stdout = self._pipes()
         try:
             self._stderr.drain()
+            self._words.end()
             stdout.drain()
         finally:
             stdin.close()

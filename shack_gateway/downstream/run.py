@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from ..catalog.entries import Listing
 from ..config.servers import ServerSpec
-from ..errors import METHOD_NOT_FOUND, ServerError, ServerGone, ServerSilent
 from ..eras.to_server import Greeting
+from ..errors import METHOD_NOT_FOUND, ServerError, ServerGone, ServerSilent
 from ..log import Log
 from ..wire import dialect
 from ..wire.messages import Notification, Request
@@ -78,7 +78,8 @@ class Run:
         try:
             await asyncio.wait_for(self._begin(probe), secs)
         except asyncio.TimeoutError:
-            raise ServerSilent(self.name, f"downstream server '{self.name}' did not come up within {secs:g} s (`start_timeout_secs`)") from None
+            what = f"downstream server '{self.name}' did not come up within {secs:g} s (`start_timeout_secs`)"
+            raise ServerSilent(self.name, what) from None
         self.ready = True
         if self._house.log_level is not None:
             self.set_log_level(self._house.log_level)
@@ -125,7 +126,7 @@ class Run:
             return  # the link has just closed; the next run is told anew
 
     def lower_log_level(self, level: str) -> None:
-        """A stateless host wants messages of one call: see to it that the server sends them (filtered on the way back)."""
+        """A stateless host wants messages of one call: have the server send them (filtered on the way back)."""
         if self._level is None or (self._level != level and dialect.level_reaches(self._level, level)):
             self.set_log_level(level)
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from ..catalog.entries import Listing
 from ..config.servers import ServerSpec
-from ..errors import UNSUPPORTED_VERSION, Cancelled, RequestError, ServerError, ServerGone, ServerUnavailable
 from ..eras.to_server import METHODS, Greeting, call_params, outcome, own_meta
+from ..errors import UNSUPPORTED_VERSION, Cancelled, RequestError, ServerError, ServerGone, ServerUnavailable
 from ..pipeline.call import Call, Complete, Failed, Outcome
 from ..slot import Slot
 from ..wire import dialect

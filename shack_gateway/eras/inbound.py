@@ -103,7 +103,7 @@ def _stateless(method: str, params: dict[str, Any], meta: dict[str, Any], token:
     if version != dialect.STATELESS:
         raise RequestError(
             "version",
-            f"Unsupported protocol version `{version[:40]}`: use {dialect.STATELESS} in `_meta`, or an older one after `initialize`.",
+            f"Unsupported protocol version `{version[:40]}`: use {dialect.STATELESS}, or `initialize`.",
             data={"supported": list(dialect.VERSIONS), "requested": version},
         )
     if method not in dialect.STATELESS_METHODS:
@@ -135,6 +135,6 @@ def _handshake(
         if method not in dialect.WITHOUT_HANDSHAKE:
             raise RequestError(
                 "bad params",
-                f'`{method}` came before `initialize`. Send `initialize` first, or `_meta` with "{dialect.VERSION_KEY}".',
+                f'`{method}` came before `initialize`. Send that first, or `_meta` with "{dialect.VERSION_KEY}".',
             )
     return Asked(method, params, handshake.tongue, handshake.capabilities, handshake.log_level, token)

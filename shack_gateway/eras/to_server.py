@@ -70,7 +70,7 @@ def call_params(call: Call, stateless: bool, client: Mapping[str, Any], token: i
 
 
 def greeting(answer: Result | ErrorAnswer, *, stateless: bool) -> Greeting | None:
-    """What `server/discover` (stateless) or `initialize` was answered with; None when that is no greeting we can use."""
+    """What `server/discover` (stateless) or `initialize` was answered with; None when that is of no use."""
     if not isinstance(answer, Result):
         return None
     value = answer.value

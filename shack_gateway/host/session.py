@@ -124,7 +124,8 @@ class HostSession:
         elif kind is list:
             self._batch(event)
         elif kind is TooLong:
-            text = f"invalid request: a line of {event.size} bytes, more than the {self._line_bytes} that are allowed (`max_host_line_bytes`)"
+            most = self._line_bytes
+            text = f"invalid request: a line of {event.size} bytes, more than {most} (`max_host_line_bytes`)"
             self._send(error_line(None, FAILURES["invalid request"].handshake or INTERNAL_ERROR, text))
         elif isinstance(event, WireError):
             self._send(error_line(event.id, FAILURES[event.kind].handshake or INTERNAL_ERROR, clip(event.what, 500)))

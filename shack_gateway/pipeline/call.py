@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 TOOL, RESOURCE, PROMPT = "tool", "resource", "prompt"
 
@@ -62,8 +62,8 @@ class Call:
 class Complete:
     """A result. `body` is the JSON text of the result object as the server wrote it (bytes, or chunks of a large one).
 
-    `shape` is the object with its keys and short values; long strings in it may be cut. `value` is the whole object, parsed
-    where that has not been done; neither may be changed in place: who changes a result makes a new `Complete`.
+    `shape` is the object with its keys and short values; long strings in it may be cut. `value` is the whole object,
+    parsed where that has not been done; neither may be changed in place: who changes a result makes a new `Complete`.
     `stateless` says which era wrote it. `cache` is (milliseconds to live, private) where the house says so itself.
     """
 
@@ -133,4 +133,4 @@ class Failed(NamedTuple):
     reason: str = ""
 
 
-Outcome = Union[Complete, InputRequired, Refused, Failed]
+Outcome = Complete | InputRequired | Refused | Failed

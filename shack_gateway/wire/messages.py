@@ -12,7 +12,7 @@ import codecs
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # public in CPython, missing in the stubs
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from ..errors import WireError
 from .dialect import is_request_id
@@ -27,7 +27,7 @@ HEAD = 256
 SHORT = 1024
 """Characters up to which a piece of a large line is never cut out: keys and words that we read are shorter."""
 
-Body = Union[bytes, "list[bytes]"]
+Body = bytes | list[bytes]
 
 
 class Request(NamedTuple):
@@ -64,7 +64,7 @@ class ErrorAnswer(NamedTuple):
     data: Any = None
 
 
-Message = Union[Request, Notification, Result, ErrorAnswer]
+Message = Request | Notification | Result | ErrorAnswer
 
 
 class TooLong(NamedTuple):
@@ -74,7 +74,7 @@ class TooLong(NamedTuple):
     head: bytes = b""
 
 
-Line = Union[bytes, "list[bytes]", TooLong]
+Line = bytes | list[bytes] | TooLong
 
 
 class Lines:

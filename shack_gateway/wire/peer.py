@@ -9,15 +9,15 @@ Rule 3: messages are handed on in the order of the bytes; an answer wakes its as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Union
+from typing import Any
 
 from ..errors import ServerError, WireError
 from ..slot import Slot
 from .messages import HEAD, ErrorAnswer, Lines, Notification, Request, Result, TooLong, read
 
-Answer = Union[Result, ErrorAnswer, ServerError]
+Answer = Result | ErrorAnswer | ServerError
 """What settles a question: the other side's answer, or why there will be none."""
-Event = Union[Request, Notification, "list[Any]", WireError, TooLong]
+Event = Request | Notification | list[Any] | WireError | TooLong
 """What is left to the owner of a channel; a list holds the values of a batch."""
 
 

@@ -102,6 +102,20 @@ def test_a_reader_says_what_is_wrong_and_where(reader: Reader, data: Any, wanted
     assert said[0].startswith(f"error: {wanted}")
 
 
+@pytest.mark.parametrize("reader, data, fix", [
+    (text, 5, "Write it in quotes."), (text, True, "Write it in quotes."), (text, [], ""),
+    (flag, "true", "Write it without quotes."), (flag, "yes", ""),
+    (number(), "5", "Write it without quotes."), (number(), "0.5", "Write it without quotes."), (number(), "soon", ""),
+    (number(), "5" * 50, ""), (number(1, 9), 10, "Write a number from 1 to 9."),
+    (strings, "a", "Write `[\"...\"]`, also for a single one."), (strings, 5, ""),
+    (choice("allow", "deny"), "alow", "Did you mean `allow`?"), (choice("allow", "deny"), "never", ""),
+], ids=str)
+def test_the_mend_fits_the_mistake(reader: Reader, data: Any, fix: str) -> None:
+    value = Value(data, ("k",))
+    reader(value)
+    assert [finding.fix for finding in value.findings.found] == [fix]
+
+
 @pytest.mark.parametrize("reader", [
     text, flag, number(), strings, mapping(text), variables, patience, section(Field("a", text, "", "", "")),
 ], ids=["text", "flag", "number", "strings", "mapping", "variables", "patience", "section"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kit import M, Host, Scene, json_of
+from kit import Host, M, Scene, json_of
 
 SECONDS = 2.0
 ODD: list[Any] = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kit import M, STATELESS, Host, Scene, json_of, text_of
+from kit import STATELESS, Host, M, Scene, json_of, text_of
 
 NONE, LONE = "no answer", "an error without id"
 DEEP = b"[" * 60_000 + b"]" * 60_000

@@ -4,10 +4,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit.corridor import call
 
+from kit.corridor import call
 from shack_gateway.pipeline.arguments import (
-    DEPTH, KEY, LIST, PATH, SUBJECT, VALUE, key_says, leaves, place, policy_name,
+    DEPTH,
+    KEY,
+    LIST,
+    PATH,
+    SUBJECT,
+    VALUE,
+    key_says,
+    leaves,
+    place,
+    policy_name,
 )
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kit.corridor import Road, call, complete, refused, run
 
+from kit.corridor import Road, call, complete, refused, run
 from shack_gateway.errors import Cancelled
 from shack_gateway.pipeline.call import Call, Complete, Failed, InputRequired, Outcome, Refused
 from shack_gateway.pipeline.chain import Chain, Stage

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.corridor import Road, call, ports, read, refused, resolved, run, stage
 
+from kit.corridor import Road, call, ports, read, refused, resolved, run, stage
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Refused
 from shack_gateway.pipeline.stages import sandbox
 

@@ -9,8 +9,22 @@ import pytest
 
 from shack_gateway.errors import WireError
 from shack_gateway.wire.messages import (
-    HEAD, KEPT_WHOLE, ErrorAnswer, Lines, Notification, Request, Result, TooLong, encode, error_line, id_text, message,
-    notification_line, read, request_line, result_line,
+    HEAD,
+    KEPT_WHOLE,
+    ErrorAnswer,
+    Lines,
+    Notification,
+    Request,
+    Result,
+    TooLong,
+    encode,
+    error_line,
+    id_text,
+    message,
+    notification_line,
+    read,
+    request_line,
+    result_line,
 )
 
 
