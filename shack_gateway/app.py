@@ -110,6 +110,7 @@ class Serving:
             os.path.realpath,
             house.shell.run,
             lambda level, text: getattr(log, level)("pipeline", text),
+            {spec.name: os.path.realpath(spec.cwd) for spec in config.servers if spec.cwd},
         )
         chain = Chain(stages(config, ports), house.fleet.send, masking.seal, ports.report)
         gateway = Gateway(

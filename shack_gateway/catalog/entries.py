@@ -292,7 +292,7 @@ def _add(table: dict[str, Entry], kind: str, server: str, items: list[Item]) -> 
             name = wrap_template(server, uri) if uri in table or not is_usable(uri) else uri
         else:
             name = wrap(server, uri) if uri in table or not is_usable(uri) else uri
-        table.setdefault(name, Entry(kind, server, name, item))
+        table[name] = Entry(kind, server, name, item)
 
 
 def _listed(table: dict[str, Entry], uri: str, wrapped: Any) -> Entry | None:

@@ -51,7 +51,7 @@ class Tour:
             self._line("<-", BLUE, line)
 
     def _line(self, arrow: str, style: str, text: str) -> None:
-        first, *rest = wrap(text, WIDTH) or [""]
+        first, *rest = wrap(text, WIDTH, break_on_hyphens=False) or [""]
         self._screen.say(f"   {self._screen.paint(arrow, style)} {first}")
         for line in rest:
             self._screen.say(f"      {line}")

@@ -167,7 +167,7 @@ class Server:
     def _serve(self, ask: Ask, method: str, params: Params) -> None:
         try:
             result = self._result(ask, method, params)
-            if result is not None and not ask.gone.is_set():
+            if result is not None:
                 self._answer(ask.id, ask.stateless, result)
         except Fault as fault:
             self._refuse(ask.id, fault)

@@ -56,7 +56,7 @@ def _looks(text: str) -> int:
     bare = text.strip()
     if _FILE_URI_NO_PROSE.match(_unbroken(bare)):
         return SURELY
-    if _CLIMBS.search(bare):
+    if climbs(bare):
         # A server that tidies paths drops whatever stands before a `..`: white space there hides nothing.
         tidy = posixpath.normpath(bare.replace("\\", "/"))
         if not (_WHITE.search(bare) and _WHITE.search(tidy)):
@@ -92,10 +92,15 @@ def readings(text: str, *, windows: bool) -> tuple[str, ...]:
         if not windows and "\\" in path:
             found[path.replace("\\", "/")] = None
     for path in tuple(found):
-        if _CLIMBS.search(path):
+        if climbs(path):
             # Tidied before links are followed, as node's path.resolve does; the system follows links first.
             found[ntpath.normpath(path) if windows else posixpath.normpath(path)] = None
     return tuple(found)
+
+
+def climbs(text: str) -> bool:
+    """True for a text with a segment `..`."""
+    return _CLIMBS.search(text) is not None
 
 
 def foreign(path: str) -> bool:

@@ -5,18 +5,16 @@ Rule 2: both sides are spelt: the rules when they are read, the arguments when t
 """
 from __future__ import annotations
 
-import ntpath
-import posixpath
 import re
 import unicodedata
-from collections.abc import Callable
 
-from .chain import Ports
-from .paths import LONGEST, looks, readings
+from .paths import LONGEST, climbs, looks, readings
+from .workspace import Workspace
 
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
                         "\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]")
 _WHITE = re.compile(r"\s+")
+_PATH_RULE = re.compile(r"\.?[/\\]|[a-z]:[/\\]", re.IGNORECASE)
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
@@ -30,63 +28,52 @@ def folded(text: str) -> str:
 class Spellings:
     """All spellings of a text, in a workspace."""
 
-    __slots__ = ("_folders", "_join", "_normal", "_realpath", "_root", "_tree", "_windows")
+    __slots__ = ("_workspace",)
 
-    def __init__(self, ports: Ports) -> None:
-        self._root, self._realpath, self._folders = ports.workspace_root, ports.realpath, ports.folders
-        self._windows = bool(ntpath.splitdrive(self._root)[0])
-        self._join: Callable[[str, str], str] = ntpath.join if self._windows else posixpath.join
-        self._normal: Callable[[str], str] = ntpath.normpath if self._windows else posixpath.normpath
-        self._tree = self._root.rstrip("/\\") + ("\\" if self._windows else "/")
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
 
     def of_text(self, text: str, server: str, *, path: bool) -> set[str]:
         """What a call says. `path` tells that it surely names a file."""
         plain = folded(text).strip()
-        found = {text, plain, self._origin_lowered(plain)}
+        found = {text, plain, _origin_lowered(plain)}
         if len(text) <= LONGEST and (path or looks(text)):
-            folder = self._folders.get(server, self._root)
-            for reading in dict.fromkeys((*readings(text, windows=self._windows), plain)):
-                found |= self._of_path(reading, folder)
+            for reading in dict.fromkeys((*readings(text, windows=self._workspace.windows), plain)):
+                found |= self._of_path(reading, server)
         return self._cased(found)
 
     def of_rule(self, text: str) -> set[str]:
         """What a rule says; its end stays as it is, because a prefix goes on there."""
         plain = folded(text).lstrip()
-        found = {text, plain, self._origin_lowered(plain)}
-        if posixpath.isabs(plain) or ntpath.isabs(plain) or plain.startswith(("./", "../")) or "/../" in plain:
-            normal = self._normal(plain)
+        found = {text, plain, _origin_lowered(plain)}
+        if _PATH_RULE.match(plain) or climbs(plain):
+            normal = self._workspace.normal(plain)
             end = plain[-1] if plain[-1] in "/\\" and normal[-1:] != plain[-1] else ""
-            found.add(normal + end)
-            if self._isabs(plain):
-                found.add(self._resolved(normal) + end)
+            whole = self._workspace.normal(self._workspace.whole(self._workspace.root, plain))
+            found |= {normal + end, whole + end, self._resolved(whole) + end}
         return self._cased(found)
 
-    def _of_path(self, path: str, folder: str) -> set[str]:
+    def _of_path(self, path: str, server: str) -> set[str]:
         """Absolute and from the root, tidied and with links followed; as a folder too, for rules that end in `/`."""
-        full = self._join(folder, path)
         found = {path}
-        for whole in (self._normal(full), self._resolved(full)):
-            found.add(whole)
-            if whole.startswith(self._tree):
-                inner = whole[len(self._tree) :]
-                found |= {inner, f"./{inner}"}
-            elif whole == self._root:
-                found.add(".")
+        for folder in self._workspace.folders(server):
+            full = self._workspace.whole(folder, path)
+            for whole in (self._workspace.normal(full), self._resolved(full)):
+                inner = self._workspace.inner(whole)
+                found |= {whole} if inner is None else {whole, inner, f"./{inner}"}
         return found | {f"{spelling}/" for spelling in found if spelling[-1:] != "/"}
 
     def _resolved(self, path: str) -> str:
         try:
-            return self._realpath(path)
+            return self._workspace.realpath(path)
         except (OSError, ValueError):
             return path                         # what cannot be resolved cannot be opened; the sandbox refuses it
 
-    def _isabs(self, path: str) -> bool:
-        return ntpath.isabs(path) if self._windows else posixpath.isabs(path)
-
-    def _origin_lowered(self, text: str) -> str:
-        """Scheme and host of a URL mean the same in any case."""
-        return _ORIGIN.sub(lambda origin: origin[0].lower(), text, count=1) if _ORIGIN.match(text) else text
-
     def _cased(self, found: set[str]) -> set[str]:
         """On Windows the case of a letter and the kind of slash mean nothing."""
-        return {text.replace("\\", "/").lower() for text in found} if self._windows else found
+        return {text.replace("\\", "/").lower() for text in found} if self._workspace.windows else found
+
+
+def _origin_lowered(text: str) -> str:
+    """Scheme and host of a URL mean the same in any case."""
+    return _ORIGIN.sub(lambda origin: origin[0].lower(), text, count=1) if _ORIGIN.match(text) else text

@@ -35,6 +35,11 @@ def test_what_a_page_says_of_itself_is_checked(members: str, cursor: str | None,
         assert (page.cursor, page.ttl_ms, page.private) == (cursor, ttl, private)
 
 
+def test_a_value_that_was_read_already_is_not_read_again() -> None:
+    page = read_page(TOOL, '{"tools":[{"name":"a"}],"nextCursor":"text"}', {"tools": [{}], "nextCursor": "value"})
+    assert ([item.target for item in page.items], page.cursor) == (["a"], "value")
+
+
 @pytest.mark.parametrize("text", ["{}", '{"tools":{}}', '{"tools":null}', "[]", '{"tools":[', "", '{"tools":[NaN]}',
                                   '{"tools":' + "[" * 100_000 + "]" * 100_000 + "}"], ids=lambda text: text[:20])
 def test_what_is_no_list_is_a_value_error(text: str) -> None:
@@ -98,7 +103,13 @@ def test_tools_are_called_by_server_and_name() -> None:
 def test_the_first_of_two_tools_of_one_server_is_kept_and_noted() -> None:
     found = catalog(fs=[tool("t", "first"), tool("t", "second"), "u"])
     assert [e.description for e in found.tools] == ["first", ""]
-    assert any("`t`" in note and "`fs`" in note for note in found.notes)
+    assert found.notes == ("server `fs` lists a tool twice, the first is kept: `t`",)
+
+
+def test_many_doubles_make_one_short_note() -> None:
+    found = catalog(fs=[f"t{number}" for number in range(100)] * 3)
+    assert len(found.tools) == 100
+    assert [note.count("`") // 2 for note in found.notes] == [6] and found.notes[0].endswith(", ...")
 
 
 def test_what_is_ambiguous_is_settled_for_the_first_server_and_noted() -> None:
@@ -234,8 +245,9 @@ PUBLIC = Listing(stateless=True, ttl_ms=1000, private=False)
     ([PUBLIC], 0, {"s0": 700}, (300, "public")),
     ([PUBLIC], 0, {"s0": 1700}, (0, "public")),
     ([], 500, {}, (0, "private")),
+    ([Listing(stateless=True, ttl_ms=9)], 0, {}, (9, "private")),
 ], ids=["one", "least", "one private", "handshake", "handshake with a setting", "handshake has no age", "age", "old",
-        "none"])
+        "none", "says nothing"])
 def test_a_merged_list_lives_as_long_as_its_shortest_part(
     listings: list[Listing], handshake: int, ages: dict[str, int], expected: tuple[int, str]
 ) -> None:

@@ -119,6 +119,10 @@ def test_the_nearest_of_ten_thousand_names_is_found() -> None:
     assert nearest("calendar__book_meting_rom", names)[:1] == ["calendar__book_meeting_room"]
 
 
+def test_equally_near_names_come_in_the_order_of_the_alphabet() -> None:
+    assert nearest("get_x", ["get_c", "get_a", "get_d", "get_b"]) == ["get_a", "get_b", "get_c"]
+
+
 def table_distance(a: str, b: str) -> int:
     """The textbook's table, to check the bits against."""
     rows = [[max(i, j) if not i * j else 0 for j in range(len(b) + 1)] for i in range(len(a) + 1)]

@@ -7,13 +7,15 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kit import Host, Scene, wait_gone
 from kit.host import ROOT
-from shack_gateway.cli.tour import STEPS
+from shack_gateway.cli.demo_host import Unexpected
+from shack_gateway.cli.tour import STEPS, json_of, must, refusal_of, result_of, text_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,10 +32,10 @@ def demo(scene: Scene, *args: str, **env: str) -> subprocess.CompletedProcess[st
         capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def clone() -> dict[str, float]:
-    """The files of the clone, but for what Python and other tests leave in them."""
-    return {str(path): path.stat().st_mtime for path in ROOT.glob("*")} | {
-        str(path): path.stat().st_mtime for path in (ROOT / "shack_gateway" / "demo").glob("*.*")}
+def clone() -> set[str]:
+    """What lies in the clone where the demo runs."""
+    return {path.name for path in (*ROOT.iterdir(), *(ROOT / "shack_gateway" / "demo").iterdir())
+            if not path.name.startswith((".", "__"))}
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +157,16 @@ def test_a_python_that_is_too_old_is_told_so() -> None:
                           check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("shack-gateway needs Python 3.10 or newer; ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("judge", [
+    lambda: result_of({"error": {"code": -32603, "message": "x"}}),
+    lambda: text_of({"result": {"content": [{"type": "text", "text": "x"}], "isError": True}}),
+    lambda: json_of({"error": {"code": -32603, "message": "x"}}),
+    lambda: refusal_of({"error": {"code": -32603, "message": "x"}}, -32001),
+    lambda: refusal_of({"result": {"content": []}}, -32001),
+    lambda: must([], "something", []),
+], ids=["an error for a result", "a failed tool", "an error for JSON", "another refusal", "no refusal", "nothing"])
+def test_the_demo_takes_nothing_else_for_what_it_expects(judge: Callable[[], object]) -> None:
+    with pytest.raises(Unexpected):
+        judge()

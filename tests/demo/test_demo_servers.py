@@ -322,13 +322,14 @@ def test_the_slow_tool_leaves_others_alone_and_ends_without_a_word_when_cancelle
     assert text_of(host.call("export_project", {"project": "SHOP", "pace": 0}))
     host.settle()
     assert (int, slow) not in host.answers
+    assert not [m for m in host.messages if m.get("method") == "notifications/progress"]
 
 
-def test_nothing_is_logged_for_a_stateless_request_that_did_not_ask_for_it(open_: Open) -> None:
+def test_a_stateless_request_hears_of_no_log_and_no_progress_that_it_did_not_ask_for(open_: Open) -> None:
     host = open_("tickets")
     call = {"name": "export_project", "arguments": {"project": "OPS", "pace": 0}}
     host.ask("tools/call", call)
-    assert not [m for m in host.messages if m.get("method") == "notifications/message"]
+    assert not [m for m in host.messages if "method" in m]
     host.ask("tools/call", call, log_level="info")
     assert host.notification("notifications/message")["params"]["level"] == "info"
 
@@ -428,7 +429,8 @@ def test_forgetting_asks_the_user_and_takes_each_answer_once(open_: Open) -> Non
     asked = host.ask("tools/call", call, capabilities={"elicitation": {"form": {}}})["result"]
     assert asked["resultType"] == "input_required"
     assert asked["inputRequests"]["sure"]["method"] == "elicitation/create"
-    no = {**call, "requestState": asked["requestState"], "inputResponses": {"sure": {"action": "decline"}}}
+    declined = {"sure": {**SURE["sure"], "action": "decline"}}
+    no = {**call, "requestState": asked["requestState"], "inputResponses": declined}
     assert text_of(host.ask("tools/call", no)) == "nothing was forgotten"
     again = {**no, "inputResponses": SURE}
     replayed = host.ask("tools/call", again, capabilities={"elicitation": {"form": {}}})["result"]

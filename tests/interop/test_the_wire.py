@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
-from kit import schema
+from kit import alive, schema
 
 from .installed import CLIENTS
 from .runs import MODES, Runs, client_named
@@ -104,3 +105,13 @@ def test_keys_of_one_hop_never_reach_the_next(runs: Runs, client_name: str) -> N
                     assert not [key for key in meta if key.startswith("io.modelcontextprotocol/")], message
                 info = meta.get("io.modelcontextprotocol/clientInfo")
                 assert info is None or info["name"] == "shack-gateway", message
+
+
+@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS])
+def test_nothing_is_left_running_when_a_host_has_gone(runs: Runs, client_name: str) -> None:
+    folder = runs.through(client_named(client_name), "full").folder
+    pids = {int(path.suffixes[-2][1:]): path.name for path in folder.glob("*.wire")}
+    deadline = time.monotonic() + 10
+    while (left := [name for pid, name in pids.items() if alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert pids and not left

@@ -1,4 +1,4 @@
-"""What tests of the corridor are made of: calls, ports over the real file system, and a driver without an event loop."""
+"""What tests of the corridor are made of: calls, ports over the real file system, a driver without an event loop."""
 from __future__ import annotations
 
 import errno
@@ -72,7 +72,9 @@ def stage(module: Any, given: Ports, **settings: Any) -> Stage | None:
 class Road:
     """A chain whose end remembers what was sent."""
 
-    def __init__(self, *stages: Stage, answer: Outcome | None = None, seal: Callable[[Outcome], Outcome] = masking.seal) -> None:
+    def __init__(
+        self, *stages: Stage, answer: Outcome | None = None, seal: Callable[[Outcome], Outcome] = masking.seal
+    ) -> None:
         self.sent: list[Call] = []
         self.log: list[tuple[str, str]] = []
         self._answer = answer if answer is not None else complete({"content": []})

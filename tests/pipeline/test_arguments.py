@@ -20,13 +20,18 @@ from shack_gateway.pipeline.arguments import (
 )
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL
 
-PATH_KEYS = """
-    path paths Path PATH file_path filePath FILE-PATH filepath FilePath file path path2 path_1 notebook_path notebookPath
-    directory dir cwd source destination file files filename fileName filenames root roots target old_path newPath src dst
-    dest output_path outputDir repo_path folder folders workdir working_directory subdir log_file input_file from to
-    pathFilter relative_path absPath sourceFile target_files project_root
-""".split()
-OTHER_KEYS = "text content name body title uri url command code query message pattern id limit rooted directive filed".split()
+PATH_KEYS = [
+    "path", "paths", "Path", "PATH", "file_path", "filePath", "FILE-PATH", "filepath", "FilePath", "file", "path",
+    "path2", "path_1", "notebook_path", "notebookPath", "directory", "dir", "cwd", "source", "destination", "file",
+    "files", "filename", "fileName", "filenames", "root", "roots", "target", "old_path", "newPath", "src", "dst",
+    "dest", "output_path", "outputDir", "repo_path", "folder", "folders", "workdir", "working_directory", "subdir",
+    "log_file", "input_file", "from", "to", "pathFilter", "relative_path", "absPath", "sourceFile", "target_files",
+    "project_root",
+]
+OTHER_KEYS = [
+    "text", "content", "name", "body", "title", "uri", "url", "command", "code", "query", "message", "pattern", "id",
+    "limit", "rooted", "directive", "filed",
+]
 
 
 @pytest.mark.parametrize("key", PATH_KEYS)
@@ -39,7 +44,8 @@ def test_another_key_does_not_name_files(key: str) -> None:
     assert not key_says(key) & PATH
 
 
-@pytest.mark.parametrize("key", ["command", "Command", "COMMANDS", "url", "pattern", "query", "code", "message", "code_2"])
+@pytest.mark.parametrize("key", ["command", "Command", "COMMANDS", "url", "pattern", "query", "code", "message",
+    "code_2"])
 def test_subjects_of_rules_are_known_in_every_spelling(key: str) -> None:
     assert key_says(key) == SUBJECT
 
@@ -75,7 +81,8 @@ def test_every_text_is_found_with_its_place(tree: dict[str, Any], found: set[tup
     ({"value": {"path": "x"}}, True, True),
     ({"value": {"value": "x"}}, False, False),
 ], ids=str)
-def test_a_key_speaks_for_the_lists_below_it_and_is_remembered_deeper(tree: dict[str, Any], own: bool, above: bool) -> None:
+def test_a_key_speaks_for_the_lists_below_it_and_is_remembered_deeper(tree: dict[str, Any], own: bool,
+    above: bool) -> None:
     [(said, so_far)] = [(own, above) for kind, text, own, above, _ in leaves(tree) if (kind, text) == (VALUE, "x")]
     assert (bool(said & PATH), bool(so_far & PATH)) == (own, above)
 

@@ -52,7 +52,8 @@ def test_an_outcome_ends_the_way_and_only_stages_it_has_passed_see_it() -> None:
     assert road.sent == []
 
 
-@pytest.mark.parametrize("broken", [explode, lambda _: None, lambda _: "yes", lambda _: {}], ids=["raises", "None", "str", "dict"])
+@pytest.mark.parametrize("broken", [explode, lambda _: None, lambda _: "yes", lambda _: {}], ids=["raises", "None",
+    "str", "dict"])
 @pytest.mark.parametrize("gate", [True, False], ids=["gate", "stage"])
 def test_a_stage_that_breaks_before_refuses_the_call(broken: Callable[[object], Any], gate: bool) -> None:
     story: list[str] = []
@@ -72,7 +73,8 @@ def test_a_stage_that_breaks_after_withholds_the_result(broken: Callable[[object
         return outcome
 
     story: list[str] = []
-    road = Road(Step("first", story, after=see), Step("bad", story, after=broken), answer=complete({"token": "hunter2"}))
+    road = Road(Step("first", story, after=see), Step("bad", story, after=broken),
+        answer=complete({"token": "hunter2"}))
     outcome = refused(road.run(call()))
     assert (outcome.stage, outcome.rule) == ("stage", "bad")
     assert "withheld" in outcome.text and "hunter2" not in outcome.text and "secret" not in outcome.text
@@ -121,7 +123,8 @@ def test_each_of_several_changes_is_judged_by_every_gate_before_it() -> None:
     road = Road(Step("g", story, gate=True), Step("1", story, before=changed("one")), Step("h", story, gate=True),
                 Step("2", story, before=changed("two")))
     road.run(call({"x": "old"}))
-    assert [said for said in story if "'" not in said] == ["g(old)", "1(old)", "g(one)", "h(one)", "2(one)", "g(two)", "h(two)"]
+    assert [said for said in story if "'" not in said] == ["g(old)", "1(old)", "g(one)", "h(one)", "2(one)", "g(two)",
+        "h(two)"]
 
 
 def only(value: str) -> Callable[[Call], Any]:
@@ -169,7 +172,8 @@ def test_a_stage_without_parts_costs_nothing_and_breaks_nothing() -> None:
 
 
 @pytest.mark.parametrize("outcome", [
-    complete({"content": []}), InputRequired({}, None), Failed("server", "gone"), NO, "a stage breaks", "a route breaks",
+    complete({"content": []}), InputRequired({}, None), Failed("server", "gone"), NO, "a stage breaks",
+        "a route breaks",
 ], ids=["complete", "question", "failed", "refused", "broken stage", "broken route"])
 def test_the_seal_treats_every_outcome_last(outcome: Any) -> None:
     sealed: list[Outcome] = []
@@ -196,7 +200,7 @@ def test_what_cannot_be_sealed_is_withheld(broken: Callable[[object], Any]) -> N
 
 
 def test_the_stages_stand_in_the_order_of_the_house() -> None:
-    assert ORDER == (sandbox, permissions, hooks, masking)
+    assert list(ORDER) == [sandbox, permissions, hooks, masking]
 
 
 def test_gates_are_the_stages_that_only_judge() -> None:

@@ -13,7 +13,8 @@ SURE = [
     "C:\\Windows\\x", "c:/windows/x", "C:\\", "\\\\server\\share\\x", "\\\\?\\C:\\x", "\\\\.\\pipe\\x",
     "~", "~/.ssh/id_rsa", "~\\x", "~root", "~root/.ssh", "~DOMAIN.user/x", " ~/x",
     "..", "../x", "..\\x", "a/../../x", "a/..", "a\\..\\x", "link/../x", "./../x",
-    "file:///etc/passwd", "FILE:///etc/passwd", "file:/etc/passwd", "file://localhost/etc/passwd",  " file:///x", "file:\n/x", "f\tile:///x", "file:a/x",
+    "file:///etc/passwd", "FILE:///etc/passwd", "file:/etc/passwd", "file://localhost/etc/passwd",  " file:///x",
+    "file:\n/x", "f\tile:///x", "file:a/x",
     "file:///etc/pass wd", "url:file:///etc/passwd", "view-source:file:///x", "jar:file:///x!/y",
     "%2fetc%2fpasswd", "%2Fetc", "%252fetc%252fpasswd", "%2e%2e/x", "..%2fx", "%7e/x", "file%3a///etc/passwd",
     "\uff0fetc\uff0fpasswd", "\uff0e\uff0e/x", "\u2025/x",
@@ -21,7 +22,8 @@ SURE = [
     "C:\\Program Files\\x\\y", "/Users/me/My Documents/", "~/My Files/x", "../My Files/x",
     "/\n/../etc/passwd", "/a b/../../etc/passwd", "x y/../../../etc/passwd",
 ]
-PERHAPS = ["src/a.txt", "a/b", "link/secret", "text/plain", "owner/repo", "1/2/2026", "a\\b", "\\d+/x", "s/a/b/", "~1.2/x", "\\d+",
+PERHAPS = ["src/a.txt", "a/b", "link/secret", "text/plain", "owner/repo", "1/2/2026", "a\\b", "\\d+/x", "s/a/b/",
+    "~1.2/x", "\\d+",
            "\\w+\\s*", "^\\s+$", "data:image/png;base64,iVBORw0KGgo"]
 PROSE = [
     "", "x", "hello world", "a.txt", "...", "a..b", "HEAD~1", "~1.2.3", "~5", "5%", "100% sure", "a: b", "profile:x",
@@ -90,7 +92,8 @@ def test_windows_roots_are_known(text: str, is_foreign: bool) -> None:
 
 
 @pytest.mark.parametrize("text, long", [
-    ("a" * 255, False), ("a" * 256, True), ("é" * 128, True), ("é" * 127, False), ("a/" * 2048, False), ("a/" * 2049, True),
+    ("a" * 255, False), ("a" * 256, True), ("é" * 128, True), ("é" * 127, False), ("a/" * 2048, False), ("a/" * 2049,
+    True),
     ("", False), ("b/" + "a" * 256 + "/c", True), ("a\\" + "b" * 256, True),
 ], ids=lambda v: str(v)[:8])
 def test_names_that_no_system_opens_are_known(text: str, long: bool) -> None:
@@ -107,7 +110,8 @@ def test_however_often_a_climb_is_encoded_it_is_seen() -> None:
     """Seeded: `..` and separators in random encodings, up to as deep as is undone."""
     chance = random.Random(6)
     for round_ in range(500):
-        plain = chance.choice(["../../etc/passwd", "a/../../b", "/etc/passwd", "~/x", "..\\..\\x", "file:///etc/passwd"])
+        plain = chance.choice(["../../etc/passwd", "a/../../b", "/etc/passwd", "~/x", "..\\..\\x",
+            "file:///etc/passwd"])
         text = plain
         for _ in range(chance.randrange(5)):
             text = "".join(c if chance.random() < 0.5 else "".join(f"%{b:02x}" for b in c.encode()) for c in text)

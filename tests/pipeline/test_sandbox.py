@@ -34,7 +34,8 @@ class World:
         (self.root / "a.txt").write_text("a")
         (self.root / "My Notes").mkdir()
         for link, to in {
-            "out": self.outside, "dangling": self.outside / "new.txt", "inner": "sub", "up": "..", "sub/chain": "../out",
+            "out": self.outside, "dangling": self.outside / "new.txt", "inner": "sub", "up": "..",
+            "sub/chain": "../out",
             "file-out": self.outside / "secret.txt", "loop": "loop", "loop1": "loop2", "loop2": "loop1",
         }.items():
             (self.root / link).symlink_to(to)
@@ -64,25 +65,36 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path.resolve())
 
 
-KEYS_0_1_0 = (
-    "path, paths, file_path, filePath, notebook_path, notebookPath, directory, dir, cwd, source, destination".split(", "))
-KEYS_MISSED = (
-    "file, filename, filepath, root, target, old_path, new_path, src, dst, output_path, Path, repo_path, folder".split(", "))
+KEYS_0_1_0 = [
+    "path", "paths", "file_path", "filePath", "notebook_path", "notebookPath", "directory", "dir", "cwd", "source",
+    "destination",
+]
+KEYS_MISSED = [
+    "file", "filename", "filepath", "root", "target", "old_path", "new_path", "src", "dst", "output_path", "Path",
+    "repo_path", "folder",
+]
 
 INSIDE = [
-    "", ".", "./", "a.txt", "sub", "sub/", "sub/deep/../x", "new.txt", "not/yet/there.txt", "{root}", "{root}/", "{root}/a.txt",
-    "{root}/new", "/{root}/a.txt", "sub/../a.txt", "inner/x", "inner/../a.txt", " a.txt", "My Notes/x", "file://{root}/a.txt",
-    "file:///{root}/a.txt", "a%2fb", "%61.txt", "..a", "...", "a..b/c", "-rf", "a:b", "$HOME/x", "日本.txt", "a\\b", "dir/~x",
+    "", ".", "./", "a.txt", "sub", "sub/", "sub/deep/../x", "new.txt", "not/yet/there.txt", "{root}", "{root}/",
+    "{root}/a.txt",
+    "{root}/new", "/{root}/a.txt", "sub/../a.txt", "inner/x", "inner/../a.txt", " a.txt", "My Notes/x",
+    "file://{root}/a.txt",
+    "file:///{root}/a.txt", "a%2fb", "%61.txt", "..a", "...", "a..b/c", "-rf", "a:b", "$HOME/x", "日本.txt", "a\\b",
+    "dir/~x",
     "./~x", "https://example.com/x",
 ]
 OUTSIDE = [
     "/etc/passwd", "/", "..", "../x", "sub/../../x", "{root}/../x", "{root}-other/x", "{root}x", "{outside}/secret.txt",
-    "out", "out/secret.txt", "out/new.txt", "out/../x", "dangling", "file-out", "sub/chain/x", "up", "up/x", "inner/../../x",
-    "not/there/../../../x", "~", "~/.ssh/id_rsa", "~root/x", "file:///etc/passwd", "file:/etc/passwd", "FILE:///etc/passwd",
+    "out", "out/secret.txt", "out/new.txt", "out/../x", "dangling", "file-out", "sub/chain/x", "up", "up/x",
+    "inner/../../x",
+    "not/there/../../../x", "~", "~/.ssh/id_rsa", "~root/x", "file:///etc/passwd", "file:/etc/passwd",
+    "FILE:///etc/passwd",
     "file://localhost/etc/passwd", "file://host{root}/a.txt", "file:///%65tc/passwd", "file:///{root}/../x", "%2e%2e/x",
-    "..%2fx", "%252e%252e/x", "%2fetc%2fpasswd", "..\\x", "sub\\..\\..\\x", "C:\\x", "c:/x", "\\\\host\\share", "//host/share",
+    "..%2fx", "%252e%252e/x", "%2fetc%2fpasswd", "..\\x", "sub\\..\\..\\x", "C:\\x", "c:/x", "\\\\host\\share",
+    "//host/share",
     "/./etc/passwd", "//etc/passwd", "///etc/passwd", " /etc/passwd", "\t../x", "\uff0fetc/passwd", "\uff0e\uff0e/x",
-    "{root}/sub/../../x", "file://{root}%2f..%2fx", "\\etc\\passwd", "out%2fsecret.txt", "/etc/passwd\n", "inner/%2e%2e/../x",
+    "{root}/sub/../../x", "file://{root}%2f..%2fx", "\\etc\\passwd", "out%2fsecret.txt", "/etc/passwd\n",
+    "inner/%2e%2e/../x",
 ]
 
 
@@ -116,8 +128,10 @@ def test_every_key_that_names_files_is_judged(world: World, key: str) -> None:
 
 
 SHAPES: list[Any] = [
-    lambda x: {"opts": {"path": x}}, lambda x: {"edits": [{"file_path": "a.txt"}, {"file_path": x}]}, lambda x: {"paths": [[x]]},
-    lambda x: {"path": {"value": x}}, lambda x: {"path": [{"v": {"w": [x]}}]}, lambda x: {"a": {"b": {"c": [{"dir": [x]}]}}},
+    lambda x: {"opts": {"path": x}}, lambda x: {"edits": [{"file_path": "a.txt"}, {"file_path": x}]},
+        lambda x: {"paths": [[x]]},
+    lambda x: {"path": {"value": x}}, lambda x: {"path": [{"v": {"w": [x]}}]}, lambda x: {"a": {"b": {"c": [{"dir": [
+        x]}]}}},
     lambda x: {"files": {x: "content"}},
 ]
 
@@ -154,7 +168,8 @@ def test_what_is_no_path_is_left_alone(world: World, arguments: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("arguments", [
-    {"text": "x" * 64}, {"query": "hello world", "limit": 5, "deep": {"list": ["a", {"b": "c"}]}}, {"text": "see and/or"},
+    {"text": "x" * 64}, {"query": "hello world", "limit": 5, "deep": {"list": ["a", {"b": "c"}]}},
+    {"text": "see and/or"},
     {"url": "https://example.com/x"},
 ], ids=str)
 def test_ordinary_arguments_ask_nothing_of_the_file_system(arguments: dict[str, Any]) -> None:
@@ -179,7 +194,7 @@ def test_a_plain_path_is_resolved_once(world: World) -> None:
 ], ids=lambda v: repr(v)[:20])
 def test_what_cannot_be_resolved_is_refused_with_the_reason(world: World, text: str, why: str) -> None:
     verdict = refused(world.judge({"path": text}))
-    assert verdict.text.startswith(START) and f"cannot be resolved: " in verdict.text and why in verdict.text
+    assert verdict.text.startswith(START) and "cannot be resolved: " in verdict.text and why in verdict.text
     assert len(verdict.text) < 1000 and verdict.text.isprintable()
 
 
@@ -189,12 +204,14 @@ def test_what_only_may_be_a_path_and_cannot_be_opened_is_left_alone(world: World
     assert world.passes({"text": text})
 
 
-@pytest.mark.parametrize("error", [OSError(40, "Too many levels of symbolic links", "/secret/place"), ValueError("/secret/place")])
+@pytest.mark.parametrize("error", [OSError(40, "Too many levels of symbolic links", "/secret/place"), ValueError(
+    "/secret/place")])
 def test_a_reason_never_tells_a_path_of_the_system(error: Exception) -> None:
     def broken(path: str) -> str:
         raise error
 
-    verdict = refused(run(sandbox.build({}, ports("/ws", realpath=broken)).before(call({"path": "a"}))))  # type: ignore[union-attr]
+    verdict = refused(run(sandbox.build({}, ports("/ws", realpath=broken)).before(call(
+        {"path": "a"}))))  # type: ignore[union-attr]
     assert "secret" not in verdict.text
 
 
@@ -252,7 +269,8 @@ def test_an_exempt_argument_is_left_alone_with_all_below_it_and_nothing_else_is(
 
 
 @pytest.mark.parametrize("given, errors", [
-    ([], 0), (["a__b:c", "a__b:d.e", " a__b:c "], 0), (None, 0), ("a__b:c", 1), ({"a__b": "c"}, 1), ([5], 1), ([None], 1),
+    ([], 0), (["a__b:c", "a__b:d.e", " a__b:c "], 0), (None, 0), ("a__b:c", 1), ({"a__b": "c"}, 1), ([5], 1), ([None],
+    1),
     (["a__b"], 1), (["a__b:"], 1), (["ab:c"], 1), ([":c"], 1), (["", "x"], 2),
 ], ids=str)
 def test_an_exemption_is_of_one_form(given: Any, errors: int) -> None:
@@ -266,9 +284,11 @@ def test_exemptions_are_read_by_tool() -> None:
 
 
 URIS = [
-    ("file:///etc/hostname", False), ("file://{root}/a.txt", True), ("FILE:///etc/x", False), ("file:///{root}/../x", False),
+    ("file:///etc/hostname", False), ("file://{root}/a.txt", True), ("FILE:///etc/x", False), ("file:///{root}/../x",
+    False),
     ("file://{root}/out/secret.txt", False), ("file:///%65tc/hostname", False), ("/etc/hostname", False),
-    ("notes://list", True), ("notes://a/b", True), ("notes://../../../../etc/x", False), ("https://example.com/x", True),
+    ("notes://list", True), ("notes://a/b", True), ("notes://../../../../etc/x", False), ("https://example.com/x",
+    True),
     ("demo:thing", True), ("../x", False), ("~/x", False), ("file:out", False), ("file:sub", True),
 ]
 
@@ -301,7 +321,8 @@ def test_tools_and_prompts_are_judged_alike(world: World, kind: str) -> None:
 
 @posix_only
 def test_relative_paths_of_a_server_with_a_folder_of_its_own_are_judged_from_there_too(world: World) -> None:
-    box = sandbox.build({}, ports(world.root, folders={"far": str(world.outside), "deep": str(world.root / "sub" / "deep")}))
+    box = sandbox.build({}, ports(world.root, folders={"far": str(world.outside), "deep": str(
+        world.root / "sub" / "deep")}))
     assert box is not None
     for server, path, passes in [
         ("far", "a.txt", False), ("far", str(world.root / "a.txt"), True), ("deep", "x", True), ("deep", "../x", False),
@@ -328,9 +349,11 @@ def test_the_root_of_the_file_system_may_be_the_workspace() -> None:
 
 
 WINDOWS = [
-    ("a.txt", True), ("sub\\a.txt", True), ("sub/a.txt", True), ("C:\\WS", True), ("c:\\ws\\A.TXT", True), ("C:/ws/a", True),
+    ("a.txt", True), ("sub\\a.txt", True), ("sub/a.txt", True), ("C:\\WS", True), ("c:\\ws\\A.TXT", True), ("C:/ws/a",
+    True),
     ("file:///C:/ws/a.txt", True), ("sub\\..\\a", True), ("%41", True),
-    ("..\\x", False), ("C:\\x", False), ("D:\\ws\\a", False), ("D:x", False), ("\\x", False), ("/x", False), ("C:\\wsx", False),
+    ("..\\x", False), ("C:\\x", False), ("D:\\ws\\a", False), ("D:x", False), ("\\x", False), ("/x", False), ("C:\\wsx",
+    False),
     ("\\\\host\\share\\x", False), ("\\\\?\\C:\\x", False), ("file:///C:/x", False), ("file://host/share/x", False),
     ("sub\\..\\..\\x", False), ("~\\x", False), ("%2e%2e\\x", False),
 ]
@@ -372,11 +395,14 @@ def compatible(text: str) -> str:
 
 HABITS = [str.strip, urllib.parse.unquote, opened_uri, cut_uri, windows_minded, compatible, os.path.expanduser]
 PARTS = [
-    "..", "..", "..", ".", "sub", "deep", "out", "up", "inner", "dangling", "a.txt", "etc", "passwd", "~", " ", "%2e%2e", "%2f",
-    "%252e%252e", "..%2f..", "..\\..", "chain", "x y", "\n", "file-out", "", "\uff0e\uff0e", "%EF%BC%8E.", "%5c..", "?", "#",
+    "..", "..", "..", ".", "sub", "deep", "out", "up", "inner", "dangling", "a.txt", "etc", "passwd", "~", " ",
+    "%2e%2e", "%2f",
+    "%252e%252e", "..%2f..", "..\\..", "chain", "x y", "\n", "file-out", "", "\uff0e\uff0e", "%EF%BC%8E.", "%5c..", "?",
+    "#",
 ]
 STARTS = [
-    "", "", "", "/", "./", "../", "~/", "file://", "file:///", "file://localhost/", "FILE:///", " ", "\\", "{root}/", "//{root}/",
+    "", "", "", "/", "./", "../", "~/", "file://", "file:///", "file://localhost/", "FILE:///", " ", "\\", "{root}/",
+    "//{root}/",
     "{outside}", "file:", "%2f", "\uff0f", "file://{root}/",
 ]
 
@@ -419,7 +445,8 @@ def test_no_careless_server_is_led_outside(world: World, monkeypatch: pytest.Mon
 
 
 @posix_only
-def test_no_careless_server_is_led_outside_under_a_key_that_says_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_careless_server_is_led_outside_under_a_key_that_says_nothing(world: World,
+    monkeypatch: pytest.MonkeyPatch) -> None:
     """The same under a key of no meaning, for texts without white space that are more than a bare name.
 
     A rooted `\\x` is left out: on this system it is a pattern rather than a path (docs/sandbox.md).

@@ -24,6 +24,7 @@ from ..arguments import LIST, PATH, SUBJECT, leaves, policy_name
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
 from ..spellings import Spellings
+from ..workspace import Workspace
 
 SUBJECTS = (
     "command", "path", "file_path", "filePath", "notebook_path", "notebookPath", "url", "pattern", "query", "code",
@@ -128,7 +129,7 @@ class Permissions(Stage):
     gate = True
 
     def __init__(self, read: Mapping[str, Any], ports: Ports) -> None:
-        self._spellings = Spellings(ports)
+        self._spellings = Spellings(Workspace(ports))
         self._deny = _by_tool(read["deny"])
         self._allow = _by_tool(read["allow"])
         self._default = read["default_decision"]

@@ -11,8 +11,6 @@ Rule 3: this binds servers that do what they were asked to. It is no wall agains
 """
 from __future__ import annotations
 
-import ntpath
-import posixpath
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -23,6 +21,7 @@ from ..arguments import DEPTH, LIST, PATH, SHORT_KEY, VALUE, Trail, key_says, le
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
 from ..paths import LONGEST, MAYBE, NOTHING, SURELY, foreign, looks, quiet, readings, too_long
+from ..workspace import Workspace
 
 START = "sandbox violation: directory traversal blocked: "
 ALLOWED = ("Allowed are paths inside the workspace, absolute or relative to its root. An argument that is no path can "
@@ -61,10 +60,8 @@ class Sandbox(Stage):
     gate = True
 
     def __init__(self, ports: Ports, exempt: Mapping[str, tuple[str, ...]]) -> None:
-        self._root, self._realpath, self._folders = ports.workspace_root, ports.realpath, ports.folders
-        self._windows = bool(ntpath.splitdrive(self._root)[0])
-        self._tree = self._root.rstrip("/\\") + ("\\" if self._windows else "/")
-        self._outside = f"is outside workspace root {self._root}"
+        self._workspace = Workspace(ports)
+        self._outside = f"is outside workspace root {ports.workspace_root}"
         self._exempt = exempt
 
     async def before(self, call: Call) -> Call | Outcome:
@@ -100,32 +97,19 @@ class Sandbox(Stage):
             text = text.lstrip("/\\")
         if reason := _unreadable(text):
             return reason if certainty is SURELY else ""
-        folders = dict.fromkeys((self._root, self._folders.get(server, self._root)))
-        for path in readings(text, windows=self._windows):
-            if certainty is SURELY and (path.startswith("~") or not self._windows and foreign(path)):
+        workspace = self._workspace
+        for path in readings(text, windows=workspace.windows):
+            if certainty is SURELY and (path.startswith("~") or not workspace.windows and foreign(path)):
                 return self._outside            # whose home `~` is, only the server knows
-            for folder in folders:
+            for folder in workspace.folders(server):
                 try:
-                    if not self._inside(self._realpath(self._joined(folder, path))):
+                    if workspace.inner(workspace.realpath(workspace.whole(folder, path))) is None:
                         return self._outside
                 except (OSError, ValueError) as error:
                     # What may be a path but cannot be opened is harmless; what is one is refused.
                     if certainty is SURELY:
                         return f"cannot be resolved: {_why(error)}"
         return ""
-
-    def _joined(self, folder: str, path: str) -> str:
-        if self._windows:
-            return ntpath.join(folder, path)
-        if path.startswith("//"):
-            path = "/" + path.lstrip("/")       # the same to the system, but not to realpath
-        return posixpath.join(folder, path)
-
-    def _inside(self, real: str) -> bool:
-        if self._windows:
-            real, root, tree = (ntpath.normcase(path) for path in (real, self._root, self._tree))
-            return real == root or real.startswith(tree)
-        return real == self._root or real.startswith(self._tree)
 
     def _is_exempt(self, call: Call, trail: Trail) -> bool:
         exempt = self._exempt.get(policy_name(call))

@@ -1,0 +1,44 @@
+"""The workspace: what is inside of it, by the rules of the machine it is on.  Pure.
+
+Rule 1: whether the machine is a Windows one is told by the root, which the configuration has resolved.
+"""
+from __future__ import annotations
+
+import ntpath
+import posixpath
+from collections.abc import Callable
+
+from .chain import Ports
+
+
+class Workspace:
+    """The root, the folders that servers work in, and the port that follows links."""
+
+    __slots__ = ("_folders", "_fold", "_tree", "join", "normal", "realpath", "root", "windows")
+
+    def __init__(self, ports: Ports) -> None:
+        self.root, self.realpath, self._folders = ports.workspace_root, ports.realpath, ports.folders
+        self.windows = bool(ntpath.splitdrive(self.root)[0])
+        way = ntpath if self.windows else posixpath
+        self.join: Callable[[str, str], str] = way.join
+        self.normal: Callable[[str], str] = way.normpath
+        self._fold: Callable[[str], str] = way.normcase
+        self._tree = self._fold(self.root.rstrip("/\\") + way.sep)
+
+    def folders(self, server: str) -> tuple[str, ...]:
+        """Where relative paths in the arguments of a server begin: at the root, and in its own working directory."""
+        own = self._folders.get(server, self.root)
+        return (self.root,) if own == self.root else (self.root, own)
+
+    def whole(self, folder: str, path: str) -> str:
+        """`path`, taken from `folder`, with its root."""
+        if not self.windows and path.startswith("//"):
+            path = "/" + path.lstrip("/")       # the same to the system, but not to `realpath`
+        return self.join(folder, path)
+
+    def inner(self, whole: str) -> str | None:
+        """The way from the root to `whole`, which has no links left; `None` when it is outside."""
+        folded = self._fold(whole)
+        if folded.startswith(self._tree):
+            return whole[len(self._tree) :]
+        return "." if folded == self._fold(self.root) else None
