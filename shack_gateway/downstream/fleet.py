@@ -123,7 +123,9 @@ class Fleet:
         """Wait for servers that are coming up and of which nothing is known: until the time for that is over, or, for
         one that `name` (a tool nobody lists) may belong to, as long as a call to it may wait."""
         for session in self._sessions.values():
-            if session.spec.lazy and not session.known and (not name or name.startswith(f"{session.name}__")):
+            session.recheck()
+            meant = name.startswith(f"{session.name}__")
+            if not session.known and (meant or (session.spec.lazy and not name)):
                 session.start()
         grace = (self._started or self._loop.time()) + self._settings.list_wait_secs
         for session in self._sessions.values():

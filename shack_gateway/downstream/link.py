@@ -13,6 +13,7 @@ from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import (
+    INVALID_PARAMS,
     RequestError,
     ServerBroken,
     ServerError,
@@ -24,12 +25,15 @@ from ..errors import (
 )
 from ..pipes import Outbox, Reader, Writer
 from ..wire.messages import (
+    ErrorAnswer,
     Notification,
     Request,
+    Result,
     TooLong,
     encode,
     error_line,
     id_in_head,
+    message,
     notification_line,
     request_line,
     result_line,
@@ -181,18 +185,35 @@ class Link:
         self.release("replies")
 
     def _take(self, chunk: bytes) -> None:
-        owner = self._owner
         for event in self.peer.receive(chunk):
-            kind = type(event)
-            if kind is Notification:
-                if event.method == "notifications/progress":  # type: ignore[union-attr]  # told by `kind`
-                    self._progress(event.params)  # type: ignore[union-attr]
-                else:
-                    owner.on_notification(event)  # type: ignore[arg-type]
-            elif kind is Request:
-                owner.on_request(event)  # type: ignore[arg-type]
+            self._event(event)
+
+    def _event(self, event: Any) -> None:
+        kind = type(event)
+        if kind is Notification:
+            if event.method == "notifications/progress":
+                self._progress(event.params)
             else:
-                self._noise(event)
+                self._owner.on_notification(event)
+        elif kind is Request:
+            self._owner.on_request(event)
+        elif kind is list:
+            self._batch(event)
+        else:
+            self._noise(event)
+
+    def _batch(self, values: list[Any]) -> None:
+        """Several messages in one line, which servers of 2025-03-26 may send."""
+        for value in values:
+            try:
+                found = message(value)
+            except WireError as error:
+                self._noise(error)
+                continue
+            if isinstance(found, (Result, ErrorAnswer)):
+                self.peer.answered(found)
+            elif found is not None:
+                self._event(found)
 
     def _noise(self, event: Any) -> None:
         """A line that is no message. Where it would have been an answer, whoever waits for it is told."""
@@ -206,8 +227,10 @@ class Link:
             id = id_in_head(event.head)
             if id in self.peer.asked:
                 self._fail([id], f"answered with something that is no JSON ({event.what})")
+            elif event.kind == "bad params" and event.id is not None:
+                self._reply(error_line(event.id, INVALID_PARAMS, event.what))
         else:
-            what = "sent a batch, which we never asked for"
+            return
         self._owner.on_noise(what)
 
     def _fail(self, ids: list[Any], what: str) -> None:

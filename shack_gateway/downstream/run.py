@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from ..catalog.entries import Listing
+from ..catalog.entries import PROMPT, RESOURCE, TOOL, Listing
 from ..config.servers import ServerSpec
 from ..eras.to_server import Greeting
 from ..errors import METHOD_NOT_FOUND, ServerError, ServerGone, ServerSilent
@@ -21,6 +21,9 @@ RELIST_SECS = 0.25
 """How far apart two listings are at least, however often a server says that its list changed."""
 DEATH_SECS = 0.3
 """How long after the end of its output a server may take to exit before that end itself is the news."""
+RECHECK_SECS = 5.0
+"""How old the list of a server that announces no changes may be when the host lists."""
+_CAPABILITIES = {TOOL: "tools", PROMPT: "prompts", RESOURCE: "resources"}
 SETTLE_SECS = 0.1
 """How long to wait after such a word, for others that often come with it."""
 
@@ -64,6 +67,7 @@ class Run:
         self.listing = Listing()
         self.probe_dropped = False
         self._level: str | None = None
+        self._listed_at = 0.0
         self._stale: set[str] = set()
         self._relister: asyncio.Task[None] | None = None
         # What follows may raise `ServerUnavailable`: then there is no run.
@@ -91,6 +95,7 @@ class Run:
         self.greeting = await greeter.greet(probe)
         self.probe_dropped = greeter.dropped
         self.listing = await self._lister(self.greeting).list(KINDS, Listing())
+        self._listed_at = self._loop.time()
 
     async def greet_again(self) -> None:
         """It refuses the revision it was greeted in (-32022): find out what it speaks now."""
@@ -114,6 +119,18 @@ class Run:
     def stderr(self) -> tuple[str, ...]:
         """The last lines on standard error."""
         return tuple(self.process.stderr_tail().splitlines()[-10:])
+
+    def recheck(self) -> None:
+        """List anew what the server would not tell us of, if the last look is old enough."""
+        if self.greeting is None or self._loop.time() < self._listed_at + max(RECHECK_SECS, self.listing.ttl_ms / 1000):
+            return
+        for told in CHANGES.values():
+            offered = self.greeting.capabilities.get(_CAPABILITIES[told[0]])
+            if not (isinstance(offered, dict) and offered.get("listChanged") is True):
+                self._stale.update(told)
+        if self._stale and self.ready:
+            self._listed_at = self._loop.time()
+            self._relist_soon()
 
     def set_log_level(self, level: str) -> None:
         """Tell a handshake server which messages are wanted; one that has no `logging` is left alone."""
@@ -200,10 +217,12 @@ class Run:
         await asyncio.sleep(SETTLE_SECS)
         while self._stale and self.ready and self.greeting is not None:
             stale, self._stale = self._stale, set()
+            before = self.listing
             try:
                 self.listing = await self._lister(self.greeting).list([k for k in KINDS if k in stale], self.listing)
             except ServerError as error:
                 self._note(f"could not be listed anew: {error.what}")
                 return
-            self._listener.on_listing(self.listing)
+            if self.listing != before:
+                self._listener.on_listing(self.listing)
             await asyncio.sleep(RELIST_SECS)

@@ -182,6 +182,11 @@ class Session:
             if slot in self._waiting:
                 self._waiting.remove(slot)
 
+    def recheck(self) -> None:
+        """The host lists: look whether a server that does not tell of changes lists something else by now."""
+        if self.run is not None:
+            self.run.recheck()
+
     def set_log_level(self, level: str) -> None:
         """Tell the server which messages are wanted, now if it is ready; a later run asks the house."""
         if self.run is not None:
@@ -253,6 +258,7 @@ class Session:
             failed = 0 if ready_secs else failed + 1
             if hopeless or failed >= MOST_FAILED_STARTS:
                 self._move("gave up")
+                self.known, self.listing = False, Listing()  # what it listed in better days is of no use to anybody
                 self._house.log.error(self.name, f"given up: {self.error}")
                 break
             restarts = restarts_after(restarts, ready_secs)

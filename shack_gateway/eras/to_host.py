@@ -209,10 +209,15 @@ def tool_error(text: str, about: Mapping[str, Any]) -> Complete:
 
 def notification(method: str, params: Mapping[str, Any] | None, *, listen: str | int | None = None) -> bytes:
     """A notification; with `listen` it belongs to that `subscriptions/listen` request."""
-    if listen is None:
-        return notification_line(method, dict(params) if params is not None else None)
+    if listen is None and params is None:
+        return notification_line(method)
     found = dict(params or {})
-    found["_meta"] = {**dialect.forwarded_meta(found.get("_meta")), dialect.SUBSCRIPTION_KEY: listen}
+    theirs = found.pop("_meta", None)
+    meta = dialect.forwarded_meta(theirs) if isinstance(theirs, dict) else {}
+    if listen is not None:
+        meta[dialect.SUBSCRIPTION_KEY] = listen
+    if meta:
+        found["_meta"] = meta
     return notification_line(method, found)
 
 

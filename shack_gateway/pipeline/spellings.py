@@ -47,11 +47,10 @@ class Spellings:
         plain = folded(text).lstrip()
         found = {text, plain, _origin_lowered(plain)}
         if _PATH_RULE.match(plain) or climbs(plain):
-            normal = self._workspace.normal(plain)
-            end = plain[-1] if plain[-1] in "/\\" and normal[-1:] != plain[-1] else ""
             whole = self._workspace.normal(self._workspace.whole(self._workspace.root, plain))
-            found |= {normal + end, whole + end, self._resolved(whole) + end}
-        return self._cased(found)
+            for path in (self._workspace.normal(plain), whole, self._resolved(whole)):
+                found.add(path.rstrip("/\\") + "/" if plain[-1] in "/\\" else path)
+        return self._cased(found - {""})
 
     def _of_path(self, path: str, server: str) -> set[str]:
         """Absolute and from the root, tidied and with links followed; as a folder too, for rules that end in `/`."""

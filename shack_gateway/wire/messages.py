@@ -311,8 +311,9 @@ def _answer(value: dict[str, Any], id: Any) -> Result | ErrorAnswer:
     if error is None:
         result = value.get("result")
         if type(result) is not dict:
-            # `null` has always been taken for an empty result (0.1.0); other values are no MCP result.
-            result = {} if result is None else {"value": result}
+            if result is not None:
+                return ErrorAnswer(id, -32603, "the server answered with a result that is no JSON object")
+            result = {}  # `null` has always been taken for an empty result (0.1.0)
         return Result(id, encode(result), result)
     if type(error) is not dict:
         return ErrorAnswer(id, -32603, f"error without a code: {str(error)[:200]}")

@@ -104,10 +104,13 @@ def test_execution_that_is_not_the_tools_own_stays() -> None:
     (',"inputSchema":{}', {"type": "object"}),
     (',"inputSchema":{"anyOf":[{"required":["a"]}]}', {"type": "object", "anyOf": [{"required": ["a"]}]}),
     (',"inputSchema":{"type":["object","null"],"x":1}', {"type": "object", "x": 1}),
+    (',"inputSchema":{"type":"object","required":"a"}', {"type": "object"}),
+    (',"inputSchema":{"x":1},"inputSchema":{"x":2}', {"type": "object", "x": 2}),
     (',"inputSchema":{"type":"object","properties":null,"required":null}', {"type": "object"}),
     (',"inputSchema":{"type":"object","properties":{"a":true,"b":false,"c":{"x":1}},"required":"a"}',
      {"type": "object", "properties": {"a": {}, "b": {"not": {}}, "c": {"x": 1}}}),
-], ids=["missing", "null", "array", "text", "empty", "no type", "two types", "nulls", "true and false"])
+], ids=["missing", "null", "array", "text", "empty", "no type", "two types", "required", "twice",
+        "nulls", "true and false"])
 def test_an_input_schema_is_one_that_every_host_takes(said: str, given: dict[str, Any]) -> None:
     found = rendered('{"name":"read","k": 1' + said + '}')
     assert json.loads(found) == {"name": "s__read", "k": 1, "inputSchema": given}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
@@ -260,9 +261,27 @@ def test_edits_are_counted(a: str, b: str, count: int) -> None:
     assert edits(b, a, 2) == count
 
 
+def slow_edits(a: str, b: str) -> int:
+    """The same by definition: the letters may be dropped, added, changed or swapped, each place once."""
+    if not a or not b:
+        return len(a) + len(b)
+    best = min(slow_edits(a[1:], b) + 1, slow_edits(a, b[1:]) + 1, slow_edits(a[1:], b[1:]) + (a[0] != b[0]))
+    if len(a) > 1 and len(b) > 1 and a[0] == b[1] and a[1] == b[0]:
+        best = min(best, slow_edits(a[2:], b[2:]) + 1)
+    return best
+
+
+def test_edits_are_what_their_definition_says() -> None:
+    rng = random.Random(1)
+    for _ in range(400):
+        a, b = ("".join(rng.choices("ab", k=rng.randrange(5))) + rng.choice(["", "c"]) for _ in range(2))
+        assert edits(a, b, 2) == min(3, slow_edits(a, b)), (a, b)
+
+
 def test_the_nearest_word_is_the_one_with_the_fewest_edits() -> None:
     assert nearest("alow", ["deny", "allow", "slow"]) == "allow"
     assert nearest("x", ["y"]) == ""
+    assert nearest("ax", ["ab"]) == ""
     assert nearest("permisions", []) == ""
 
 

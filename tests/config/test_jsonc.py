@@ -52,6 +52,8 @@ REFUSED = [
     ("single quotes", "{\n'a': 1}", 2, "double quotes"),
     ("open text", '{"a": "x\n}', 1, "control character"),
     ("open comment", '{"a": 1}\n/* x', 2, "Extra data"),
+    ("comment that only seems to close", '{"a": 1}\n/*/', 2, "Extra data"),
+    ("NaN behind a long text", '{"a": "' + "x" * 5000 + '",\n"b": NaN}', 2, "`NaN`"),
     ("open object", '{"a": 1,\n"b": 2', 2, "delimiter"),
     ("two values", "{}\n{}", 2, "Extra data"),
     ("backslash", '{"a": "C:\\Users"}', 1, "escape"),
@@ -84,10 +86,15 @@ def test_columns_are_those_of_the_file_also_behind_a_comment() -> None:
         read('{"a": /* one */ x}')
 
 
-def test_a_backslash_gets_the_advice_to_double_it() -> None:
+@pytest.mark.parametrize("text, word", [
+    ('{"a": "C:\\data"}', "twice"), ('{"a": "C:\\users"}', "twice"), ('{"a": 1 "b": 2}', "comma"),
+    ("{'a': 1}", "double quotes"), ("{} {}", "one object"), ('{"a": x}', "A value is"), ('{"a": "x', "end with"),
+    ('{"a": "x\n"}', "\\n"), ("", "smallest"),
+], ids=["backslash", "backslash and u", "comma", "quotes", "two", "value", "end", "line break", "empty"])
+def test_the_mend_fits_the_mistake(text: str, word: str) -> None:
     with pytest.raises(Unreadable) as caught:
-        read('{"a": "C:\\Users"}')
-    assert "twice" in caught.value.fix
+        read(text)
+    assert word in caught.value.fix
 
 
 PLACED = '''{ // top
@@ -116,6 +123,11 @@ def test_a_key_given_twice_is_found_with_both_lines() -> None:
     source = read('{"a": 1,\n"b": [{"x": 1,\n"x": 2}, {"x": 3}],\n"a": 2, "c": {"a": 1}}')
     assert source.doubled
     assert doubles(source.text) == [(("b", 0, "x"), 3, 2), (("a",), 4, 1)]
+
+
+def test_a_key_given_twice_is_noticed_however_many_objects_follow() -> None:
+    assert read('{"a": {"x": 1, "x": 2}, "b": {"y": 1}}').doubled
+    assert not read('{"a": {"x": 1}, "b": {"x": 1}}').doubled
 
 
 def test_the_same_key_in_two_spellings_is_one_key() -> None:

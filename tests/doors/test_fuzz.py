@@ -1,7 +1,11 @@
-"""Lines that are nearly right, made from a seed: no crash, no silence, no line on stdout that is none."""
+"""Lines that are nearly right, made from a seed: no crash, no silence, no line on stdout that is none.
+
+    SHACK_FUZZ_SECONDS=20 SHACK_FUZZ_SEEDS=50 python -m pytest tests/doors/test_fuzz.py        looks harder
+"""
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from typing import Any
@@ -10,12 +14,13 @@ import pytest
 
 from kit import Host, M, Scene, json_of
 
-SECONDS = 2.0
+SECONDS = float(os.environ.get("SHACK_FUZZ_SECONDS", "1"))
+SEEDS = range(1, 1 + int(os.environ.get("SHACK_FUZZ_SEEDS", "2")))
 ODD: list[Any] = [
     None, True, False, 0, -1, 1.5, 2**70, 1e308, "", "x", "\u2028", "\ud83d", "a" * 5000, [], {}, [[]], [None], {"a": {}}, "../../etc/passwd",
     "alpha__echo", "shack_call_tool", "2025-11-25", "2026-07-28", ["alpha__echo"], {"": ""}, "notifications/cancelled", "\x00",
 ]
-SEEDS: list[dict[str, Any]] = [
+ASKED: list[dict[str, Any]] = [
     {"jsonrpc": "2.0", "id": 1, "method": "ping"},
     {"jsonrpc": "2.0", "id": "a", "method": "tools/list", "params": {"cursor": "x"}},
     {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
@@ -104,7 +109,7 @@ def owed(line: bytes) -> tuple[bool, Any]:
     return known and isinstance(value.get("method"), str) and value.get("jsonrpc") == "2.0", id
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_nearly_right_lines_of_a_host_are_survived_and_answered(scene: Scene, seed: int) -> None:
     rng = random.Random(seed)
     scene.server("alpha", "echo", resources=[{"uri": "note://a", "name": "a", "text": "A"}], prompts=[{"name": "p"}], completions=[])
@@ -112,11 +117,10 @@ def test_nearly_right_lines_of_a_host_are_survived_and_answered(scene: Scene, se
     host.handshake()
     host.call("alpha__echo")
     host.tolerant = host.batches = True
-    host.tolerant = True
     end, number = time.monotonic() + SECONDS, 0
     while time.monotonic() < end:
         number += 1
-        message = mutate(rng, rng.choice(SEEDS))
+        message = mutate(rng, rng.choice(ASKED))
         if isinstance(message, dict) and isinstance(message.get("id"), (str, int)) and not isinstance(message["id"], bool):
             message["id"] = f"f{number}"
         line = spoil(rng, json.dumps(message, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass").replace(b"\n", b""))
@@ -130,7 +134,7 @@ def test_nearly_right_lines_of_a_host_are_survived_and_answered(scene: Scene, se
         assert host.process.poll() is None, f"seed {seed}, line {number}: ended by {line!r}"
     host.check()
     assert json_of(host.call("alpha__echo", {"n": 1})) == {"n": 1}
-    assert number > 50
+    assert number > 20
 
 
 ANSWERS: list[dict[str, Any]] = [
@@ -151,7 +155,7 @@ GOOD = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"go
 
 
 @pytest.mark.parametrize("era", ["handshake", "stateless"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_nearly_right_lines_of_a_server_are_survived(scene: Scene, seed: int, era: str) -> None:
     rng = random.Random(seed)
     scene.server("bad", "raw", era=era, log=False)
@@ -173,4 +177,4 @@ def test_nearly_right_lines_of_a_server_are_survived(scene: Scene, seed: int, er
         assert json_of(host.call("good__echo", {"n": number})) == {"n": number}, f"seed {seed}, call {number}: {lines}"
     host.check()
     assert len(scene.starts("bad")) == 1, "nothing of this ends a server"
-    assert number > 30
+    assert number > 10

@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE = "shack_gateway"
 TOP_LEVEL = {PACKAGE, "tests", "pyproject.toml", "shack-config.example.json", "README.md", "LICENSE"}
-LEFTOVERS = re.compile(r"\.|__pycache__$|build$|dist$|.*\.egg-info$")
+LEFTOVERS = re.compile(r"\.|__pycache__$|build$|dist$|demo-notes$|.*\.egg-info$")
 """What a build or a run leaves behind; none of it is committed."""
 
 FLOORS = {

@@ -251,6 +251,17 @@ def test_arguments_nested_too_deep_are_refused(wrap: Any) -> None:
     assert verdict.text.startswith(START) and "200 levels" in verdict.text
 
 
+def test_a_call_that_names_too_many_paths_is_refused() -> None:
+    def judge(count: int, text: str) -> object:
+        box = sandbox.build({}, ports("/ws", realpath=posixpath.normpath))
+        return run(box.before(call({"paths": [text] * count})))  # type: ignore[union-attr]
+
+    assert isinstance(judge(10_000, "a"), Call)
+    verdict = refused(judge(10_001, "a"))
+    assert verdict.text.startswith(START) and "more than 10000 paths" in verdict.text
+    refused(judge(5_001, "%61"))                # two readings each
+
+
 EXEMPT = ["fs__read:route", "fs__read:options.url_path", "fs__read:spec", "other__tool:body"]
 
 
@@ -374,7 +385,7 @@ def test_a_pattern_is_no_windows_path(text: str) -> None:
     assert run(box.before(asked)) is asked  # type: ignore[union-attr]
 
 
-# --- servers as careless as they come: whatever one of them would open outside, is refused ----------------------------
+# --- servers as careless as they come: whatever one of them would open outside, is refused ---
 
 def opened_uri(text: str) -> str:
     parts = urllib.parse.urlsplit(text)

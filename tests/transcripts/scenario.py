@@ -132,6 +132,7 @@ def _changes(script: Script) -> None:
     script.call("alpha__log", {"level": "info", "text": "not wanted", "force": True})
     script.call("alpha__log", {"level": "error", "text": "wanted", "force": True})
     script.ask("resources/subscribe", {"uri": "note://one"})
+    script.call("alpha__echo")      # by now the server knows
     script.call("alpha__update", {"id": "note://one"})
     script.ask("resources/unsubscribe", {"uri": "note://one"})
     script.call("alpha__add_tool", {"tool": "extra"})
@@ -145,6 +146,7 @@ def _listen(script: Script) -> None:
     wanted = {"toolsListChanged": True, "resourceSubscriptions": ["note://one", "nowhere://x"]}
     script.ask("subscriptions/listen", {"notifications": wanted}, id="listen-1")
     script.steps.append(LATER)
+    script.call("alpha__echo")      # by now the server knows
     script.call("alpha__update", {"id": "note://one"})
     script.call("alpha__add_tool", {"tool": "extra"})
     script.steps.append(LATER)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import translate
 from typing import Any, NamedTuple
 
 from ...config.fields import Field, Section, Value, choice
@@ -221,8 +222,7 @@ def _by_tool(rules: Iterable[Rule]) -> tuple[dict[str, list[Rule]], _Globs]:
     globs: _Globs = []
     for rule in rules:
         if _is_glob(rule.tool):
-            pattern = re.escape(rule.tool).replace(r"\*", ".*").replace(r"\?", ".")
-            globs.append((re.compile(pattern, re.DOTALL), rule))
+            globs.append((re.compile(translate(rule.tool.replace("[", "[[]"))), rule))
         else:
             exact.setdefault(rule.tool, []).append(rule)
     return exact, globs
@@ -232,7 +232,7 @@ def _about(names: Iterable[str], exact: dict[str, list[Rule]], globs: _Globs) ->
     for name in names:
         yield from exact.get(name, ())
         for pattern, rule in globs:
-            if pattern.fullmatch(name):
+            if pattern.match(name):
                 yield rule
 
 

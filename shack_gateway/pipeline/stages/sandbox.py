@@ -11,7 +11,7 @@ Rule 3: this binds servers that do what they were asked to. It is no wall agains
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +27,8 @@ START = "sandbox violation: directory traversal blocked: "
 ALLOWED = ("Allowed are paths inside the workspace, absolute or relative to its root. An argument that is no path can "
            "be listed by the owner of the gateway in `sandbox_exempt`.")
 MOST_SHOWN = 300
+MOST_LOOKS = 10_000
+"""Looks at the file system for one call; they take tenths of a second, in which nobody else is served."""
 
 
 def exemptions(value: Value) -> dict[str, tuple[str, ...]]:
@@ -70,12 +72,13 @@ class Sandbox(Stage):
             return self._judge_resource(call)
         if _calm(call.arguments):
             return call
+        left = iter(range(MOST_LOOKS))
         try:
             for kind, text, own, above, trail in leaves(call.arguments):
                 certainty = _certainty(kind, text, own, above)
                 if certainty is NOTHING:
                     continue
-                reason = self._escape(text, certainty, call.server)
+                reason = self._escape(text, certainty, call.server, left)
                 if reason and not self._is_exempt(call, trail):
                     return self._refuse(call, text, reason, place(trail))
         except RecursionError as error:
@@ -85,13 +88,16 @@ class Sandbox(Stage):
     def _judge_resource(self, call: Call) -> Call | Refused:
         for uri in dict.fromkeys((call.target, call.name)):
             certainty = looks(uri)
-            reason = self._escape(uri, certainty, call.server) if certainty else ""
+            reason = self._escape(uri, certainty, call.server, iter(range(MOST_LOOKS))) if certainty else ""
             if reason and "uri" not in self._exempt.get(policy_name(call), ()):
                 return self._refuse(call, uri, reason, "uri")
         return call
 
-    def _escape(self, text: str, certainty: int, server: str) -> str:
-        """Why `text`, read as a path, is refused; `""` when every reading of it stays inside."""
+    def _escape(self, text: str, certainty: int, server: str, left: Iterator[int]) -> str:
+        """Why `text`, read as a path, is refused; `""` when every reading of it stays inside.
+
+        `left` has an item for each look at the file system that the call may still cost.
+        """
         if certainty is MAYBE:
             # Not rooted, whatever it starts with: `\d+/x` is a pattern, and on Windows must not become a path.
             text = text.lstrip("/\\")
@@ -102,6 +108,8 @@ class Sandbox(Stage):
             if certainty is SURELY and (path.startswith("~") or not workspace.windows and foreign(path)):
                 return self._outside            # whose home `~` is, only the server knows
             for folder in workspace.folders(server):
+                if next(left, None) is None:
+                    return f"cannot be judged: the call names more than {MOST_LOOKS} paths"
                 try:
                     if workspace.inner(workspace.realpath(workspace.whole(folder, path))) is None:
                         return self._outside
