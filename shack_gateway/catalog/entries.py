@@ -19,7 +19,7 @@ from ..wire.splice import elements, members, scan
 from . import shapes
 from .names import LIMIT, assign, joined
 from .texts import only_place, place_of
-from .uris import Places, Seen, Template, is_usable, unwrap, wrap, wrap_template
+from .uris import Places, Seen, Template, is_usable, is_usable_template, unwrap, wrap, wrap_template
 
 TOOL, PROMPT, RESOURCE, TEMPLATE = "tool", "prompt", "resource", "template"
 MOST_TTL_MS = 2**31 - 1
@@ -289,9 +289,9 @@ def _add(table: dict[str, Entry], kind: str, server: str, items: list[Item]) -> 
     for item in items:
         uri = item.target
         if kind == TEMPLATE:
-            name = wrap_template(server, uri) if uri in table or not is_usable(uri) else uri
+            name = uri if uri not in table and is_usable_template(uri) else wrap_template(server, uri)
         else:
-            name = wrap(server, uri) if uri in table or not is_usable(uri) else uri
+            name = uri if uri not in table and is_usable(uri) else wrap(server, uri)
         table[name] = Entry(kind, server, name, item)
 
 

@@ -15,7 +15,17 @@ LONGEST_SEEN = 2048
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _QUOTED = [chr(byte) if chr(byte) in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
-_USABLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!//[^/?#]*[\s<>\\^|])[^\x00-\x1f\x7f]+").fullmatch
+_USER = r"(?:[^\s/?#@]*@(?=[^/?#:]))?"
+_PORT = r"(?::(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
+_HOST = r"(?:\[[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\]|[^\s/?#@:\[\]<>\\^|]+)"
+_WEB_HOST = r"(?:[^\s/?#@:\[\]<>\\^|%]+)"
+_USABLE = re.compile(
+    rf"(?:(?:https?|wss?|ftp)://{_USER}{_WEB_HOST}{_PORT}(?=[/?#]|$)"
+    r"|file://[A-Za-z0-9._-]*(?=[/?#]|$)"
+    rf"|(?!(?:https?|wss?|ftp|file):)[A-Za-z][A-Za-z0-9+.-]*:(?:(?!//)|//(?:{_USER}{_HOST}{_PORT})?(?=[/?#]|$)))"
+    r"[^\x00-\x1f\x7f]*"
+).fullmatch
+_USABLE_TEMPLATE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|\{)[^\x00-\x1f\x7f]+").fullmatch
 
 
 def wrap(server: str, uri: str) -> str:
@@ -44,8 +54,17 @@ def unwrap(uri: str) -> tuple[str, str] | None:
 
 
 def is_usable(uri: str) -> bool:
-    """True when hosts that check URIs take this one, and it does not pretend to be one of ours."""
+    """True when hosts that check URIs take this one, and it does not pretend to be one of ours.
+
+    The python SDK's client checks every listed URI by the rules of browsers, and refuses the whole list for one. The
+    rules here are stricter: a URI that is not sure to pass is shown in our scheme, where it always works.
+    """
     return _USABLE(uri) is not None and not uri.startswith(SCHEME)
+
+
+def is_usable_template(template: str) -> bool:
+    """The same for a template: nobody checks those, but what they expand to must be a URI."""
+    return _USABLE_TEMPLATE(template) is not None and not template.startswith(SCHEME)
 
 
 def _quote(text: str) -> str:

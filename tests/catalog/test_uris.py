@@ -6,7 +6,17 @@ import re
 
 import pytest
 
-from shack_gateway.catalog.uris import MOST_SEEN, Places, Seen, Template, is_usable, unwrap, wrap, wrap_template
+from shack_gateway.catalog.uris import (
+    MOST_SEEN,
+    Places,
+    Seen,
+    Template,
+    is_usable,
+    is_usable_template,
+    unwrap,
+    wrap,
+    wrap_template,
+)
 
 
 @pytest.mark.parametrize("uri", [
@@ -53,11 +63,24 @@ def test_an_expanded_template_of_ours_is_the_expanded_template_of_the_server(
 
 @pytest.mark.parametrize("uri, usable", [
     ("file:///a b", True), ("note://{x}", True), ("x:y", True), ("http://h/p?q#f", True),
-    ("", False), ("no scheme", False), ("1a:b", False), ("a:", False), ("note://a b/c", False), ("x://a\nb", False),
+    ("memo://insights", True), ("urn:a:b", True), ("file:///", True), ("http://user@h:8080/x", True),
+    ("x://[::1]:9/y", True), ("x:///y", True),
+    ("test://größe/x", True), ("http://h:64999", True), ("x://a?b", True), ("x:/", True), ("a:", True),
+    ("http://", False), ("https:///?x", False), ("ftp:", False), ("db://a:b/c", False), ("x://[zz]/a", False),
+    ("x://user@/p", False), ("http://h:99999/", False), ("x://a|b", False), ("x://a<b/c", False),
+    ("", False), ("no scheme", False), ("1a:b", False), ("http:x", False), ("note://a b/c", False), ("x://a\nb", False),
     ("x:a\x00", False), ("shack://fs/x", False),
 ])
 def test_a_uri_is_shown_as_it_is_only_when_hosts_take_it(uri: str, usable: bool) -> None:
     assert is_usable(uri) is usable
+
+
+@pytest.mark.parametrize("template, usable", [
+    ("x://{host}:{port}/y", True), ("{+all}", True), ("{scheme}:x", True), ("x:{y}", True),
+    ("notes/{id}", False), ("shack://fs/{x}", False), ("", False), ("x:{y}\n", False),
+])
+def test_a_template_is_shown_as_it_is_when_it_expands_to_a_uri(template: str, usable: bool) -> None:
+    assert is_usable_template(template) is usable
 
 
 def matches(template: str, uri: str) -> bool:
