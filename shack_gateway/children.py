@@ -75,7 +75,7 @@ class Child:
         self.pid = popen.pid
         self._loop, self._keeper, self._popen = loop, keeper, popen
         self._mark = f"{MARK}={tag}".encode() + b"\0"
-        self._killed = self._over = False
+        self._over = False
         self._strays: list[int] = []
         when_dead(loop, popen, on_exit)
 
@@ -98,14 +98,13 @@ class Child:
 
     def kill(self) -> None:
         """KILL all of it; does not wait."""
-        self._killed = True
         self.signal(KILL)
 
     def end_rest(self, on_gone: Callable[[], None]) -> None:
         """After the exit: end what the child has left behind (TERM, a moment, KILL), then call `on_gone`."""
         self._strays = marked(self._mark, outside=self.pid)
         if self._anything_left():
-            self.signal(KILL if self._killed else TERM)
+            self.signal(TERM)
             now = self._loop.time()
             self._await_rest(on_gone, 0.005, now + MERCY_SECS, now + MERCY_SECS + GIVE_UP_SECS)
         else:

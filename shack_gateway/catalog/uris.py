@@ -15,9 +15,9 @@ LONGEST_SEEN = 2048
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _QUOTED = [chr(byte) if chr(byte) in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
-_USER = r"(?:[^\s/?#@]*@(?=[^/?#:]))?"
+_USER = r"(?:[^\s/?#@\\]*@(?=[^/?#:]))?"
 _PORT = r"(?::(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
-_HOST = r"(?:\[[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\]|[^\s/?#@:\[\]<>\\^|]+)"
+_HOST = r"(?:\[(?=[^:\]]*:)[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]<>\\^|]+)"
 _WEB_HOST = r"(?:[^\s/?#@:\[\]<>\\^|%]+)"
 _USABLE = re.compile(
     rf"(?:(?:https?|wss?|ftp)://{_USER}{_WEB_HOST}{_PORT}(?=[/?#]|$)"

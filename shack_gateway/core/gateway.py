@@ -129,7 +129,7 @@ class Gateway:
             assert lists is not None  # `_refresh` made it
             page = lists.page(kind, params.get("cursor"), stateless=context.stateless)
             tail = b"}" if page.next_cursor is None else b',"nextCursor":' + encode(page.next_cursor) + b"}"
-            ttl, scope = self._servers.catalog.freshness(self._ttl_ms)
+            ttl, scope = self._servers.catalog.freshness(self._ttl_ms, self._servers.ages())
             body = b'{"%s":%s%s' % (page.key.encode(), page.array, tail)
             return self._chain.seal(Complete(body, shape={page.key: None}, cache=(ttl, scope != "public")))
 

@@ -37,6 +37,10 @@ class Servers(Protocol):
         """Servers still starting, and servers that are down, of which nothing is known."""
         ...
 
+    def ages(self) -> Mapping[str, int]:
+        """Milliseconds since each server listed, for those that run."""
+        ...
+
     def rows(self) -> Sequence[ServerState]: ...
 
     def request(

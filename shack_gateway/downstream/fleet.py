@@ -139,6 +139,10 @@ class Fleet:
         unknown = [s for s in self._sessions.values() if not s.known and s.spec.enabled]
         return tuple(s.name for s in unknown if s.starting), tuple(s.name for s in unknown if not s.starting)
 
+    def ages(self) -> Mapping[str, int]:
+        """Milliseconds since each running server listed."""
+        return {name: s.run.age_ms for name, s in self._sessions.items() if s.run is not None}
+
     def send(self, call: Call) -> Awaitable[Outcome]:
         """Send a call to its server."""
         return self._sessions[call.server].send(call)

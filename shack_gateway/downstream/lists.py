@@ -84,7 +84,9 @@ class Lister:
                     self._note(f"{method} was answered with error {answer.code}: {answer.message[:200]}")
                 return (tuple(items), ttl, private) if number else None
             try:
-                page = read_page(kind, Complete(answer.body, shape=answer.value).text)
+                page = read_page(
+                    kind, Complete(answer.body, shape=answer.value).text, answer.value if answer.exact else None
+                )
             except (ValueError, RecursionError) as error:
                 self._note(f"{method} was answered with no list: {error}")
                 return (tuple(items), ttl, private) if number else None

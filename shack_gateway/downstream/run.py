@@ -120,6 +120,11 @@ class Run:
         """The last lines on standard error."""
         return tuple(self.process.stderr_tail().splitlines()[-10:])
 
+    @property
+    def age_ms(self) -> int:
+        """How long ago the server was last asked for its lists."""
+        return int((self._loop.time() - self._listed_at) * 1000)
+
     def recheck(self) -> None:
         """List anew what the server would not tell us of, if the last look is old enough."""
         if self.greeting is None or self._loop.time() < self._listed_at + max(RECHECK_SECS, self.listing.ttl_ms / 1000):

@@ -17,22 +17,17 @@ from ..eras.inbound import Asked, Handshake, Tongue, classify, is_stateless
 from ..eras.to_host import Voice, notification
 from ..errors import FAILURES, INTERNAL_ERROR, RequestError, WireError, clip
 from ..log import Log
-from ..pipeline.call import Complete, Context, Failed, Outcome
+from ..pipeline.call import Context, Failed, Outcome
 from ..pipes import Writer
 from ..slot import Drive
 from ..wire import dialect
 from ..wire.messages import Body, Notification, Request, TooLong, error_line, message, result_line
 from ..wire.peer import Peer
+from .following import Following
 
 UNREAD_LIMIT = 8 * 1024 * 1024
 """Bytes that may wait for the host to read them before we stop reading servers, and the host itself."""
 
-_CHANGED = {
-    "tools": "notifications/tools/list_changed",
-    "prompts": "notifications/prompts/list_changed",
-    "resources": "notifications/resources/list_changed",
-}
-_LISTEN = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resources": "resourcesListChanged"}
 _LISTED = {
     "tools/list": "tools",
     "prompts/list": "prompts",
@@ -48,23 +43,12 @@ class Servers(Protocol):
     def catalog(self) -> Catalog: ...
     @property
     def starting(self) -> bool: ...
-    @property
-    def instructions(self) -> list[tuple[str, str]]: ...
 
     def start(self, capabilities: Mapping[str, Any]) -> None: ...
     def set_log_level(self, level: str) -> None: ...
     def follow(self, server: str, uri: str, more: bool) -> Any: ...
     def hold(self) -> None: ...
     def release(self) -> None: ...
-
-
-class Listen:
-    """One open `subscriptions/listen`: which changes, and which resources (the host's URIs)."""
-
-    __slots__ = ("kinds", "uris")
-
-    def __init__(self, kinds: frozenset[str], uris: frozenset[str]) -> None:
-        self.kinds, self.uris = kinds, uris
 
 
 class HostSession:
@@ -87,9 +71,7 @@ class HostSession:
         self._line_bytes = line_bytes
         self._handshake = Handshake()
         self.open: dict[str | int, Drive] = {}
-        self._listens: dict[str | int, Listen] = {}
-        self._followed: set[str] = set()
-        self._told: dict[str, int] = {}
+        self.following = Following(gateway, servers, self._handshake, self._send, partial(log.error, "host"))
         self._plain = Context()
         self.pause: Callable[[], None] = lambda: None
         self.resume: Callable[[], None] = lambda: None
@@ -126,9 +108,9 @@ class HostSession:
         elif kind is TooLong:
             most = self._line_bytes
             text = f"invalid request: a line of {event.size} bytes, more than {most} (`max_host_line_bytes`)"
-            self._send(error_line(None, FAILURES["invalid request"].handshake or INTERNAL_ERROR, text))
+            self._refuse(None, "invalid request", text)
         elif isinstance(event, WireError):
-            self._send(error_line(event.id, FAILURES[event.kind].handshake or INTERNAL_ERROR, clip(event.what, 500)))
+            self._refuse(event.id, event.kind, clip(event.what, 500))
 
     def _batch(self, values: list[Any]) -> None:
         """Several messages in one line: allowed by one revision only, and answered one by one."""
@@ -136,7 +118,7 @@ class HostSession:
             text = "invalid request: an array" + (
                 " that is empty" if not values else f" (batches belong to {dialect.BATCHES} alone)"
             )
-            self._send(error_line(None, FAILURES["invalid request"].handshake or INTERNAL_ERROR, text))
+            self._refuse(None, "invalid request", text)
             return
         for value in values:
             try:
@@ -153,9 +135,9 @@ class HostSession:
 
     def _request(self, request: Request) -> None:
         id = request.id
-        if id in self.open or id in self._listens:
+        if id in self.open or id in self.following.listens:
             text = f"invalid request: the id {id!r} belongs to a request that is still open"
-            self._send(error_line(id, FAILURES["invalid request"].handshake or INTERNAL_ERROR, clip(text, 300)))
+            self._refuse(id, "invalid request", clip(text, 300))
             return
         try:
             asked = classify(request.method, request.params, self._handshake)
@@ -171,7 +153,7 @@ class HostSession:
         self._servers.start(asked.capabilities)
         number = self._gateway.number()
         if request.method in ("resources/subscribe", "resources/unsubscribe"):
-            work = self._follow(request.params.get("uri"), request.method == "resources/subscribe")
+            work = self.following.subscribe(request.params.get("uri"), request.method == "resources/subscribe")
         else:
             work = self._gateway.serve(request.method, request.params, self._context(id, asked), number)
         self._drive(id, asked, number, work)
@@ -207,7 +189,7 @@ class HostSession:
             )
         listed = _LISTED.get(asked.method)
         if listed is not None:
-            self._told[listed] = self._fingerprint(listed)
+            self.following.listed(listed)
         self._send(line)
 
     def _fault(self, id: str | int, asked: Asked, number: int, error: Exception) -> None:
@@ -224,8 +206,8 @@ class HostSession:
             drive = self.open.pop(id, None)
             if drive is not None:
                 drive.cancel()
-            elif id in self._listens:
-                self._unlisten(id)
+            elif id in self.following.listens:
+                self.following.unlisten(id)
 
     # --- greetings and settings ---
 
@@ -233,7 +215,7 @@ class HostSession:
         try:
             self._handshake.greet(request.params)
         except RequestError as error:
-            self._send(error_line(request.id, FAILURES[error.kind].handshake or INTERNAL_ERROR, error.what))
+            self._refuse(request.id, error.kind, error.what)
             return
         self._settle_context()
         self._send(
@@ -252,7 +234,7 @@ class HostSession:
         level = request.params.get("level")
         if level not in dialect.LOG_LEVELS:
             text = f"`level` must be one of {', '.join(dialect.LOG_LEVELS)}."
-            self._send(error_line(request.id, FAILURES["bad params"].handshake or INTERNAL_ERROR, text))
+            self._refuse(request.id, "bad params", text)
             return
         self._handshake.log_level = level
         self._settle_context()
@@ -260,103 +242,23 @@ class HostSession:
         self._servers.set_log_level(level)
         self._send(result_line(request.id, b"{}"))
 
-    # --- following resources, and lists that change ---
-
-    async def _follow(self, uri: Any, more: bool) -> Outcome:
-        if type(uri) is not str:
-            return Failed("bad params", "`uri` must be a string.")
-        if (uri in self._followed) == more:
-            return Complete(b"{}", value={})
-        outcome = await self._follow_at_server(uri, more)
-        if isinstance(outcome, Complete):
-            (self._followed.add if more else self._followed.discard)(uri)
-        return outcome
-
-    async def _follow_at_server(self, uri: str, more: bool) -> Outcome:
-        way = await self._gateway.way(uri)
-        if way is None:
-            return Failed("unknown resource", f"unknown resource: {clip(uri, 500)}")
-        refused: Outcome | None = await self._servers.follow(way[0], way[1], more)
-        return refused if refused is not None else Complete(b"{}", value={})
-
     def _listen(self, request: Request, asked: Asked) -> None:
-        """Acknowledge at once what will be honoured, then keep the request open."""
         wanted = request.params.get("notifications")
         if type(wanted) is not dict:
-            self._send(
-                error_line(
-                    request.id, FAILURES["bad params"].stateless or INTERNAL_ERROR, "`notifications` must be an object."
-                )
-            )
+            self._refuse(request.id, "bad params", "`notifications` must be an object.")
             return
         self._servers.start(asked.capabilities)
-        kinds = frozenset(kind for kind, key in _LISTEN.items() if wanted.get(key) is True)
-        listed = wanted.get("resourceSubscriptions")
-        catalog, starting = self._servers.catalog, self._servers.starting
-        uris = (
-            [u for u in listed if type(u) is str and (starting or catalog.ways(u))] if isinstance(listed, list) else []
-        )
-        self._listens[request.id] = Listen(kinds, frozenset(uris))
-        honoured: dict[str, Any] = {_LISTEN[kind]: True for kind in _LISTEN if kind in kinds}
-        if uris:
-            honoured["resourceSubscriptions"] = uris
-        for kind in kinds:
-            self._told.setdefault(kind, self._fingerprint(kind))
-        self._send(
-            notification("notifications/subscriptions/acknowledged", {"notifications": honoured}, listen=request.id)
-        )
-        for uri in set(uris):
-            self._aside(self._follow_at_server(uri, True))
+        self.following.listen(request.id, wanted)
 
-    def _unlisten(self, id: str | int) -> None:
-        for uri in self._listens.pop(id).uris:
-            self._aside(self._follow_at_server(uri, False))
-
-    def _aside(self, work: Any) -> None:
-        """Let something go on that nobody waits for."""
-        Drive(
-            work, lambda outcome: None, lambda error: self._log.error("host", f"a subscription failed: {error!r}")
-        ).step()
+    # --- what servers say of their own accord ---
 
     def on_catalog(self) -> None:
-        """What the servers list has changed, or a server came up or ended."""
-        for kind in _CHANGED:
-            if kind == "tools" and self._gateway.progressive:
-                continue  # the host's list is the four meta-tools, come what may
-            now = self._fingerprint(kind)
-            before = self._told.get(kind)
-            if before is None:
-                # Who never listed has nothing to list anew; but from now on every change is one.
-                if not self._servers.starting:
-                    self._told[kind] = now
-            elif now != before:
-                self._told[kind] = now
-                self._announce(kind)
-
-    def _announce(self, kind: str) -> None:
-        if self._handshake.done:
-            self._send(notification(_CHANGED[kind], None))
-        for id, listen in self._listens.items():
-            if kind in listen.kinds:
-                self._send(notification(_CHANGED[kind], None, listen=id))
-
-    def _fingerprint(self, kind: str) -> int:
-        catalog = self._servers.catalog
-        if kind == "tools":
-            return hash(catalog.tools)
-        return hash(catalog.prompts) if kind == "prompts" else hash((catalog.resources, catalog.templates))
+        """What the servers list has changed."""
+        self.following.on_catalog()
 
     def on_resource(self, server: str, uri: str, params: Mapping[str, Any]) -> None:
-        """A resource has changed that somebody follows."""
-        shown = self._servers.catalog.shown_uri(server, uri)
-        found = {**params, "uri": shown}
-        if shown in self._followed:
-            self._send(notification("notifications/resources/updated", found))
-        for id, listen in self._listens.items():
-            if shown in listen.uris:
-                self._send(notification("notifications/resources/updated", found, listen=id))
-
-    # --- messages and progress of servers ---
+        """A resource has changed."""
+        self.following.on_resource(server, uri, params)
 
     def _progress(self, token: Any, params: dict[str, Any]) -> None:
         self._send(notification("notifications/progress", {**params, "progressToken": token}))
@@ -372,6 +274,10 @@ class HostSession:
             self._send(notification("notifications/message", _named(server, params)))
 
     # --- towards the host ---
+
+    def _refuse(self, id: str | int | None, kind: str, text: str) -> None:
+        """An error that is the same in both eras; without an id where the line had none that could be read."""
+        self._send(error_line(id, FAILURES[kind].stateless or INTERNAL_ERROR, text))
 
     def _send(self, line: Body) -> None:
         writer = self._writer
@@ -391,10 +297,8 @@ class HostSession:
             self.resume()
 
     def finish(self) -> None:
-        """Shutting down: whatever is still open is given up, open listens get their result."""
-        for id in list(self._listens):
-            del self._listens[id]
-            self._send(result_line(id, self._voice.listen_ended(id)))
+        """Shutting down: what the host listens to ends in order."""
+        self.following.finish(self._voice)
 
 
 def _named(server: str, params: dict[str, Any]) -> dict[str, Any]:

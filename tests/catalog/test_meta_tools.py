@@ -15,7 +15,7 @@ from shack_gateway.errors import FAILURES, RequestError
 
 FOUND = catalog(
     fs=[tool("read_file", "Read a file. Whole."), tool("write_file", "Write a file\nwith care")],
-    git=[tool("log", "Show the history of FILES"), tool("status")],
+    git=[tool("status"), tool("log", "Show the history of FILES")],
 )
 ANSWERS = Answers(FOUND)
 
@@ -207,7 +207,6 @@ def test_every_configured_server_is_told_about() -> None:
     ("describe_tool", {"name": True}, "`name` must be a string"),
     ("describe_tool", {"name": {"a": 1}}, "`name` must be a string"),
     ("describe_tool", {"name": "fs__log", "x": 1}, "unknown argument `x`"),
-    ("list_servers", {"x": 1}, "unknown argument `x`; it takes no arguments"),
     ("list_servers", 5, "`arguments` must be an object"),
     ("call", {"name": 123}, "`name` must be a string"),
     ("call", {"name": "x", "arguments": "{}"}, "`arguments` must be an object"),

@@ -75,6 +75,13 @@ def test_a_uri_is_shown_as_it_is_only_when_hosts_take_it(uri: str, usable: bool)
     assert is_usable(uri) is usable
 
 
+@pytest.mark.parametrize("start", ["x://", "x://[", "http://a@", "file://"])
+def test_a_long_uri_is_judged_at_once(start: str) -> None:
+    """A pattern that walks back and forth would be at it for minutes."""
+    for more in (":", "a@", "1", "::1]"):
+        assert is_usable(start + more * 200_000 + "\n") is False
+
+
 @pytest.mark.parametrize("template, usable", [
     ("x://{host}:{port}/y", True), ("{+all}", True), ("{scheme}:x", True), ("x:{y}", True),
     ("notes/{id}", False), ("shack://fs/{x}", False), ("", False), ("x:{y}\n", False),

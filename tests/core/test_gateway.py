@@ -39,6 +39,9 @@ class Servers:
     def missing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return (), ("dead",)
 
+    def ages(self) -> dict[str, int]:
+        return {}
+
     def rows(self) -> list[State]:
         return [State(name) for name in self._listings]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from shack_gateway.pipes import JOINED, Outbox, Reader, Writer
+from shack_gateway.pipes import JOINED, PIPE_HOLDS, Outbox, Reader, Writer
 
 PATIENCE = 10.0
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the loop watches no pipes on Windows; untested there")
@@ -225,22 +225,21 @@ def test_drain_takes_what_the_pipe_holds_also_when_paused_and_though_somebody_ho
 def test_drain_ends_though_somebody_keeps_writing() -> None:
     async def main() -> None:
         theirs, ours = os.pipe()
-        ear = Ear(theirs)
-        ear.reader.pause()
+        os.set_blocking(ours, False)
+        size = 0
 
-        def flood() -> None:
-            try:
-                while True:
-                    os.write(ours, b"x" * 65_536)
-            except OSError:
-                os.close(ours)
+        def take(chunk: bytes) -> None:
+            nonlocal size
+            size += len(chunk)
+            os.write(ours, b"x" * 65_536)       # whenever something was taken, more is there
 
-        thread = threading.Thread(target=flood)
-        thread.start()
-        ear.reader.drain()
-        ear.reader.close()
-        thread.join()
-        assert ear.ended == 0
+        os.write(ours, b"x" * 65_536)
+        loop = asyncio.get_running_loop()
+        reader = Reader(loop, theirs, take, lambda: None, Outbox(loop))
+        reader.drain()
+        assert PIPE_HOLDS <= size < 2 * PIPE_HOLDS
+        reader.close()
+        os.close(ours)
 
     run(main())
 
@@ -260,6 +259,27 @@ def test_close_gives_the_descriptor_back_and_is_harmless_twice() -> None:
             with pytest.raises(BrokenPipeError):
                 os.write(ours, b"x")
         os.close(ours)
+
+    run(main())
+
+
+@posix
+def test_a_closed_reader_or_writer_leaves_the_next_owner_of_its_number_alone() -> None:
+    async def main() -> None:
+        theirs, ours = os.pipe()
+        old_ear, old_mouth = Ear(theirs), Mouth(ours)
+        old_ear.reader.close(), old_mouth.writer.close()
+        assert os.pipe() == (theirs, ours)
+        ear, mouth = Ear(theirs), Mouth(ours)
+        old_ear.reader.pause(), old_ear.reader.close(), old_mouth.writer.close()
+        old_mouth.writer.send(b"stray")
+        mouth.writer.send(b"mine")
+        await until(lambda: ear.heard == b"mine")
+        old_ear.reader.resume()
+        mouth.writer.send(b", too")
+        await until(lambda: ear.heard == b"mine, too")
+        assert old_ear.heard == b""
+        ear.reader.close(), mouth.writer.close()
 
     run(main())
 
@@ -336,6 +356,29 @@ def test_a_readers_turn_ends_with_one_write_to_each_destination_and_waits_for_no
     run(main())
 
 
+@posix
+def test_a_readers_turn_schedules_nothing() -> None:
+    """A scheduled callback costs a turn of the loop with a system call, as much as the call itself."""
+    class Counting(asyncio.SelectorEventLoop):
+        scheduled = 0
+
+        def call_soon(self, *args: Any, **more: Any) -> asyncio.Handle:
+            self.scheduled += 1
+            return super().call_soon(*args, **more)
+
+    loop = Counting()
+    outbox = Outbox(loop)
+    (theirs, ours), (their_end, our_end) = os.pipe(), os.pipe()
+    writer = Writer(loop, our_end, outbox, lambda error: None)
+    reader = Reader(loop, theirs, lambda chunk: (writer.send(chunk), loop.stop()), lambda: None, outbox)  # type: ignore[arg-type,return-value]
+    os.write(ours, b"x")
+    before = loop.scheduled
+    loop.run_forever()
+    assert (os.read(their_end, 10), loop.scheduled - before) == (b"x", 0)
+    reader.close(), writer.close(), loop.close()
+    os.close(ours), os.close(their_end)
+
+
 @linux
 def test_a_turn_that_breaks_still_writes_what_it_had_sent() -> None:
     async def main() -> None:
@@ -396,10 +439,11 @@ def test_any_pieces_arrive_whole_and_in_order_whatever_the_pace_of_the_reader(se
 
 
 @posix
-def test_a_huge_line_is_written_without_a_copy_of_it() -> None:
+@pytest.mark.parametrize("size", [65_536, 160 * 65_536], ids=["in chunks", "in one piece"])
+def test_a_huge_line_is_written_without_a_copy_of_it(size: int) -> None:
     async def main() -> None:
         theirs, ours = os.pipe()
-        pieces = [os.urandom(65_536)] * 160
+        pieces = [os.urandom(size)] * (160 * 65_536 // size)
         mouth = Mouth(ours)
         count = 0
         tracemalloc.start()
@@ -476,6 +520,7 @@ def test_a_peer_that_is_gone_is_told_once_from_the_loop_and_later_sends_are_drop
             await asyncio.sleep(0.01)
         os.close(theirs)
         mouth.writer.send(b"x" * size)
+        mouth.outbox.flush()
         assert mouth.errors == []
         await until(lambda: mouth.errors)
         mouth.writer.send(b"more")

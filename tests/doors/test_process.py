@@ -33,6 +33,15 @@ def deaf(*what):
 def grandchild(code, **more):
     return subprocess.Popen([sys.executable, "-S", "-c", code], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
 SLEEPER = "import time; time.sleep(600)"
+HEIR = \"""
+import os, signal, subprocess, sys, time
+def leave(*_):
+    subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"], start_new_session=True)
+    os._exit(0)
+signal.signal(15, leave)
+print("up", flush=True)
+while True: time.sleep(600)
+\"""
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 def stubborn(**more):
     child = grandchild(STUBBORN, stdout=subprocess.PIPE, **more)
@@ -248,6 +257,8 @@ LEFTOVERS = {
     "a family": "stubborn(); grandchild(SLEEPER); stubborn(start_new_session=True)",
     "a grandchild of a daemon": "grandchild('import subprocess, sys; subprocess.Popen([sys.executable, \"-S\", \"-c\", '"
                                 "'\"import time; time.sleep(600)\"], start_new_session=True)', start_new_session=True).wait()",
+    "a daemon that starts another when it is told to leave":
+        "child = grandchild(HEIR, start_new_session=True, stdout=subprocess.PIPE); child.stdout.readline()",
 }
 MANNERS = {
     "polite": "say('up'); sys.stdin.read()",
@@ -292,8 +303,9 @@ def test_another_servers_daemons_are_left_alone(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         other = stage.python("grandchild(SLEEPER, start_new_session=True); say('up'); sys.stdin.read()")
         await stage.said("up")
-        process = stage.python("sys.stdin.read()")
-        await process.close()
+        process = stage.python("print('here', flush=True); time.sleep(600)")
+        await stage.said("here")
+        await process.close(0.05, 1)
         assert len(processes_left(str(tmp_path))) == 2
         await other.close(1, 1)
 
@@ -525,13 +537,14 @@ def test_every_way_of_noticing_a_death_tells_it_once_and_reaps_only_ours(
         loop = asyncio.get_running_loop()
         told: list[tuple[int, int]] = []
         others = [subprocess.Popen(["sh", "-c", "exit 9"]) for _ in range(3)]
+        late = subprocess.Popen(["true"])
+        os.waitid(os.P_PID, late.pid, os.WEXITED | os.WNOWAIT)      # dead before anybody listens
+        if not way(loop, late, lambda code: told.append((6, code))):
+            pytest.skip("not on this system")
+        await until(lambda: told)
         ours = [subprocess.Popen(["sh", "-c", f"sleep 0.0{n}; exit {n}"]) for n in range(6)]
         for number, popen in enumerate(ours):
-            if not way(loop, popen, lambda code, number=number: told.append((number, code))):  # type: ignore[misc]
-                pytest.skip("not on this system")
-        late = subprocess.Popen(["true"], start_new_session=True)
-        os.waitid(os.P_PID, late.pid, os.WEXITED | os.WNOWAIT)      # dead before anybody listens
-        way(loop, late, lambda code: told.append((6, code)))
+            way(loop, popen, lambda code, number=number: told.append((number, code)))  # type: ignore[misc]
         await until(lambda: len(told) == 7)
         await asyncio.sleep(0.02)
         assert sorted(told) == [(n, n) for n in range(6)] + [(6, 0)]

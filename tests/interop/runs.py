@@ -100,8 +100,12 @@ class Runs:
             run.answers[server.name], rest = rest[:count], rest[count:]
 
     def _fresh(self, name: str) -> Path:
+        """A folder for one run; a run that did not get through fails each test that asks for it, but is not tried again."""
         folder = self._folder / name
-        folder.mkdir()
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            pytest.fail(f"the run {name} failed before, in the first test that asked for it")
         return folder
 
 

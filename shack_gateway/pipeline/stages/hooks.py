@@ -35,10 +35,10 @@ FIELDS: tuple[Field, ...] = (
 
 def build(settings: Mapping[str, Any], ports: Ports) -> Stage | None:
     """The stage; none without a hook."""
-    pre, post = settings.get(PRE) or "", settings.get(POST) or ""
+    pre, post = settings[PRE], settings[POST]
     if not pre.strip() and not post.strip():
         return None
-    limit = settings.get("hook_timeout_secs") or min(DEFAULT_SECS, settings.get("request_timeout_secs") or DEFAULT_SECS)
+    limit = settings["hook_timeout_secs"] or min(DEFAULT_SECS, settings.get("request_timeout_secs", DEFAULT_SECS))
     return Hooks(pre, post, limit, ports)
 
 
