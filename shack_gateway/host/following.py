@@ -41,7 +41,7 @@ class Servers(Protocol):
 
 
 class Listen:
-    """One open `subscriptions/listen`: which lists, and which resources by the host's URIs (None: way not known yet)."""
+    """One open `subscriptions/listen`: which lists, and which resources, by the host's URIs (None: no way yet)."""
 
     __slots__ = ("kinds", "ways")
 
