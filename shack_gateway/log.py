@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from .lazy import Pattern
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 MOST_RECORDS = 2_000
 MOST_BYTES = 1_048_576
@@ -179,9 +181,9 @@ def _is_option(text: str, key_start: int) -> bool:
     return text.startswith("-", start)
 
 
-_QUOTE = re.compile(r"\\*[\"']")
-_BARE = re.compile(r"[^\s&\"']+")
-_SCHEME = re.compile(r"(?:bearer|basic|token|negotiate|api-?key)\s+(?=\S)", re.IGNORECASE)
+_QUOTE = Pattern(r"\\*[\"']")
+_BARE = Pattern(r"[^\s&\"']+")
+_SCHEME = Pattern(r"(?:bearer|basic|token|negotiate|api-?key)\s+(?=\S)", re.IGNORECASE)
 
 
 def _value(text: str, start: int, header: str) -> tuple[int, int]:

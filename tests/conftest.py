@@ -1,4 +1,5 @@
 """Fixtures for every test; makes `kit` and the package importable however pytest was started."""
+
 from __future__ import annotations
 
 import sys

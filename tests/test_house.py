@@ -1,4 +1,5 @@
-"""The house keeps its own rules; and every rule is tried on a tree that breaks it, so that it is known to be able to fail."""
+"""The house keeps its own rules; and every rule is tried on a tree that breaks it, so that it is known to fail."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,8 +13,20 @@ LAZY: dict[str, str] = {}
 """Imports inside functions that are wanted: `path: name` -> why."""
 
 RULES = [
-    h.floors, h.pure_rooms, h.standard_library_only, h.no_cycles, h.light_start, h.any_platform, h.docstrings, h.sizes,
-    h.no_silent_catch, h.typed, h.stage_contract, h.documented_keys, h.documented_commands, h.documented_failures,
+    h.floors,
+    h.pure_rooms,
+    h.standard_library_only,
+    h.no_cycles,
+    h.light_start,
+    h.any_platform,
+    h.docstrings,
+    h.sizes,
+    h.no_silent_catch,
+    h.typed,
+    h.stage_contract,
+    h.documented_keys,
+    h.documented_commands,
+    h.documented_failures,
 ]
 
 
@@ -72,10 +85,9 @@ GOOD = {
     "pipeline/__init__.py": '"""Corridor.  Pure."""\n',
     "pipeline/chain.py": '"""Chain.  Pure."""\nfrom ..wire import messages\nclass Stage: ...\n',
     "pipeline/stages/__init__.py": '"""Stages.  Pure."""\nfrom . import gate\nORDER: tuple = (gate,)\n',
-    "pipeline/stages/gate.py":
-        '"""Gate.  Pure."""\nfrom ..chain import Stage\nFIELDS = ()\n'
-        'class Gate(Stage):\n    """Says no."""\n    name = "gate"\n'
-        'def build(settings, ports):\n    return None\n',
+    "pipeline/stages/gate.py": '"""Gate.  Pure."""\nfrom ..chain import Stage\nFIELDS = ()\n'
+    'class Gate(Stage):\n    """Says no."""\n    name = "gate"\n'
+    "def build(settings, ports):\n    return None\n",
     "core/__init__.py": '"""Hall.  Pure."""\nfrom ..pipeline import chain\n',
     "host/__init__.py": '"""Door."""\nimport os\nfrom ..core import x\n',
     "app.py": '"""Root."""\nfrom .host import y\n',
@@ -90,11 +102,19 @@ STAGE = GOOD["pipeline/stages/gate.py"]
 
 BAD = [
     (h.floors, {"wire/messages.py": '"""L.  Pure."""\nfrom ..pipeline import chain\n'}, "imports pipeline.chain"),
-    (h.floors, {"core/hall.py": '"""H.  Pure."""\nfrom ..eras import inbound\n', "eras/inbound.py": '"""E.  Pure."""\n'}, "imports eras"),
+    (
+        h.floors,
+        {"core/hall.py": '"""H.  Pure."""\nfrom ..eras import inbound\n', "eras/inbound.py": '"""E.  Pure."""\n'},
+        "imports eras",
+    ),
     (h.floors, {"host/a.py": '"""H."""\nfrom shack_gateway.app import y\n'}, "imports app"),
     (h.floors, {"demo/a.py": '"""D."""\nfrom ..errors import FAILURES\n'}, "imports errors"),
     (h.floors, {"app.py": '"""R."""\nfrom . import demo\n'}, "imports demo"),
-    (h.floors, {"config/fields.py": '"""F.  Pure."""\nfrom . import load\n', "config/load.py": '"""L."""\n'}, "imports config.load"),
+    (
+        h.floors,
+        {"config/fields.py": '"""F.  Pure."""\nfrom . import load\n', "config/load.py": '"""L."""\n'},
+        "imports config.load",
+    ),
     (h.floors, {"utils.py": '"""U."""\n'}, "on no floor"),
     (h.pure_rooms, {"wire/messages.py": '"""L.  Pure."""\nimport os\n'}, "imports os"),
     (h.pure_rooms, {"core/__init__.py": '"""H.  Pure."""\nimport asyncio\n'}, "imports asyncio"),
@@ -105,8 +125,16 @@ BAD = [
     (h.pure_rooms, {"host/life.py": '"""Life.  Pure."""\nimport random\n'}, "imports random"),
     (h.standard_library_only, {"host/a.py": '"""H."""\nimport requests\n'}, "requests"),
     (h.imports_at_the_top, {"host/a.py": '"""H."""\ndef f():\n    import json\n'}, "imports json inside"),
-    (h.no_cycles, {"host/a.py": '"""A."""\nfrom . import b\n', "host/b.py": '"""B."""\nfrom .a import x\n'}, "host.a -> host.b"),
-    (h.light_start, {"host/__init__.py": '"""D."""\nfrom . import a\n', "host/a.py": '"""H."""\nimport logging\n'}, "imports logging"),
+    (
+        h.no_cycles,
+        {"host/a.py": '"""A."""\nfrom . import b\n', "host/b.py": '"""B."""\nfrom .a import x\n'},
+        "host.a -> host.b",
+    ),
+    (
+        h.light_start,
+        {"host/__init__.py": '"""D."""\nfrom . import a\n', "host/a.py": '"""H."""\nimport logging\n'},
+        "imports logging",
+    ),
     (h.light_start, {"core/__init__.py": '"""H."""\nfrom dataclasses import dataclass\n'}, "imports dataclasses"),
     (h.any_platform, {"host/a.py": '"""H."""\nimport fcntl\n'}, "imports fcntl"),
     (h.any_platform, {"host/a.py": '"""H."""\nimport signal\nX = (signal.SIGTERM, signal.SIGHUP)\n'}, "signal.SIGHUP"),
@@ -125,7 +153,11 @@ BAD = [
     (h.stage_contract, {"pipeline/stages/gate.py": STAGE.replace("(Stage)", "")}, "no subclass"),
     (h.stage_contract, {"pipeline/stages/gate.py": STAGE.replace('    name = "gate"\n', "")}, "no name of its own"),
     (h.stage_contract, {"pipeline/stages/gate.py": STAGE.replace('    """Says no."""\n', "")}, "does not say"),
-    (h.documented_keys, {"config/fields.py": '"""F.  Pure."""\nFIELDS = (Field("secret_key", text),)\n'}, "`secret_key`"),
+    (
+        h.documented_keys,
+        {"config/fields.py": '"""F.  Pure."""\nFIELDS = (Field("secret_key", text),)\n'},
+        "`secret_key`",
+    ),
     (h.documented_keys, {"docs/config.md": None}, "missing"),
     (h.documented_commands, {"docs/commands.md": "`shack-gateway check`"}, "`--json`"),
     (h.documented_failures, {"docs/errors.md": "| `other` |"}, "`parse`"),
@@ -148,7 +180,8 @@ def test_a_rule_finds_nothing_in_a_good_tree(tmp_path: Path, rule: object) -> No
 
 
 @pytest.mark.parametrize(
-    "rule, change, finding", BAD, ids=[f"{rule.__name__}-{number}" for number, (rule, _, _) in enumerate(BAD)])
+    "rule, change, finding", BAD, ids=[f"{rule.__name__}-{number}" for number, (rule, _, _) in enumerate(BAD)]
+)
 def test_a_rule_finds_what_breaks_it(tmp_path: Path, rule: object, change: dict[str, str | None], finding: str) -> None:
     findings = rule(grow(tmp_path, {**GOOD, **change}))  # type: ignore[operator]
     assert any(finding in said for said in findings), findings

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import NamedTuple
 
 from ..errors import clip
+from ..lazy import Pattern
 
 SEPARATOR = "__"
 RESERVED = "shack_"
@@ -23,7 +23,7 @@ LIMIT = 64
 LEAST_LIMIT = 24
 """A shorter limit would leave nothing readable beside the hash."""
 
-_OUTSIDE = re.compile(r"[^A-Za-z0-9_.-]")
+_OUTSIDE = Pattern(r"[^A-Za-z0-9_.-]")
 
 
 def joined(server: str, target: str) -> str:
@@ -99,7 +99,7 @@ _SHORTLIST = 150
 _MOST_PIECES = 24
 _LEAST_LIKENESS = 0.5
 _LONGEST = 100
-_BREAKS = re.compile(r"[^0-9a-z\u0080-\U0010ffff]+")
+_BREAKS = Pattern(r"[^0-9a-z\u0080-\U0010ffff]+")
 
 
 def hint(name: str, names: Iterable[str]) -> str:

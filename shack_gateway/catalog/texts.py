@@ -5,11 +5,10 @@ one usual change. Each says when it cannot be sure, and then splice is asked.
 """
 from __future__ import annotations
 
-import re
-
+from ..lazy import Pattern
 from ..wire.splice import edit, scan
 
-_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*").match
+_COLON = Pattern(r"[ \t\n\r]*:[ \t\n\r]*").match
 
 
 def only_place(text: str, key: str) -> int:

@@ -6,7 +6,7 @@ Rule 2: matching a template takes time linear in the URI, whatever the template 
 """
 from __future__ import annotations
 
-import re
+from ..lazy import Pattern
 
 SCHEME = "shack://"
 MOST_SEEN = 4096
@@ -14,18 +14,18 @@ LONGEST_SEEN = 2048
 
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _QUOTED = [chr(byte) if chr(byte) in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
-_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ESCAPED = Pattern(rb"%([0-9A-Fa-f]{2})")
 _USER = r"(?:[^\s/?#@\\]*@(?=[^/?#:]))?"
 _PORT = r"(?::(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
 _HOST = r"(?:\[(?=[^:\]]*:)[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]<>\\^|]+)"
 _WEB_HOST = r"(?:[^\s/?#@:\[\]<>\\^|%]+)"
-_USABLE = re.compile(
+_USABLE = Pattern(
     rf"(?:(?:https?|wss?|ftp)://{_USER}{_WEB_HOST}{_PORT}(?=[/?#]|$)"
     r"|file://[A-Za-z0-9._-]*(?=[/?#]|$)"
     rf"|(?!(?:https?|wss?|ftp|file):)[A-Za-z][A-Za-z0-9+.-]*:(?:(?!//)|//(?:{_USER}{_HOST}{_PORT})?(?=[/?#]|$)))"
     r"[^\x00-\x1f\x7f]*"
 ).fullmatch
-_USABLE_TEMPLATE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|\{)[^\x00-\x1f\x7f]+").fullmatch
+_USABLE_TEMPLATE = Pattern(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|\{)[^\x00-\x1f\x7f]+").fullmatch
 
 
 def wrap(server: str, uri: str) -> str:
@@ -102,7 +102,7 @@ class Seen:
 
 LONGEST_MATCHED = 2048
 MOST_VARIABLES = 32
-_EXPRESSION = re.compile(r"\{([^{}]*)\}")
+_EXPRESSION = Pattern(r"\{([^{}]*)\}")
 _OPERATORS = {
     # what an expansion begins with, and what it cannot contain
     "": ("", "/?#"), "+": ("", ""), "#": ("#", ""), ".": (".", "/?#"),

@@ -9,6 +9,7 @@ Rule 1: a traceback is never shown; the last place of an internal error is, so t
 """
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -67,6 +68,8 @@ def _run(argv: list[str]) -> int:
 
 def _call(command: Command, arguments: Arguments) -> int:
     # By name, and only now: each command's imports are paid by those who call it, and `serve` starts with every host.
+    if command is COMMANDS[0]:
+        gc.disable()  # nothing that an import leaves is garbage; `app.serve` switches it on again
     return int(import_module(command.module, __package__).run(arguments))
 
 

@@ -141,7 +141,7 @@ def _undo_percent(text: str) -> str:
 
 def _unbroken(text: str) -> str:
     """The text without tabs and line ends, which readers of URIs drop wherever they stand."""
-    return text if text.isprintable() or len(text) > LONGEST else _BREAKS.sub("", text)
+    return text if len(text) > LONGEST or text.isprintable() else _BREAKS.sub("", text)
 
 
 def _opened(text: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from hashlib import sha256
 from typing import Any
 
 from ..catalog.entries import LISTS, PROMPT, RESOURCE, TEMPLATE, TOOL, Item, Listing, read_items
@@ -64,7 +65,9 @@ class CatalogCache:
                 self._log.warning("cache", f"lists cannot be kept for the next start: {error}")
 
     def _path(self, spec: ServerSpec) -> str:
-        return os.path.join(self._folder, "catalog", f"{spec.digest[:40]}.json")
+        # Two servers may be the same command: the name belongs to the identity of what was kept.
+        name = sha256(f"{spec.digest} {spec.name}".encode("utf-8", "surrogatepass")).hexdigest()[:40]
+        return os.path.join(self._folder, "catalog", f"{name}.json")
 
 
 def _is_foreign(status: Any) -> bool:

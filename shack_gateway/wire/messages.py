@@ -15,6 +15,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # public in C
 from typing import Any, NamedTuple
 
 from ..errors import WireError
+from ..lazy import Pattern
 from .dialect import is_request_id
 from .splice import DECODER, scan
 
@@ -141,7 +142,7 @@ def _cut(line: Line) -> Line:
 _ID_FIRST = re.compile(r'\{"jsonrpc": ?"2\.0", ?"id": ?(-?[0-9]{1,18}), ?"result": ?(?=\{)').match
 _ID_LAST = re.compile(r'\{"result": ?(?=\{)').match
 _ID_LAST_TAIL = re.compile(r', ?"jsonrpc": ?"2\.0", ?"id": ?(-?[0-9]{1,18})\}[ \t]*').fullmatch
-_HALF_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z").search
+_HALF_ESCAPE = Pattern(r"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z").search
 
 
 def read(line: bytes | list[bytes]) -> Message | list[Any] | None:
@@ -155,7 +156,7 @@ def read(line: bytes | list[bytes]) -> Message | list[Any] | None:
     return _result(line, text) or _message(_value(text))
 
 
-_ID_IN_HEAD = re.compile(
+_ID_IN_HEAD = Pattern(
     rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(-?[0-9]{1,18})\s*,\s*"(?:result|error)"'
 ).match
 

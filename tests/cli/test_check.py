@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +66,10 @@ def test_a_file_that_is_not_there_is_a_finding(folder: Path, capsys: pytest.Capt
 
 
 def test_json_is_one_object_with_everything(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check(folder, EXAMPLE.replace('"npx"', '"npx", "colour": 1'), "--json") == 1
+    assert check(folder, EXAMPLE.replace('"npx"', '"npx", "colour": 1, "sound": 1'), "--json") == 1
     said = json.loads(capsys.readouterr().out)
     assert {key: said[key] for key in ("config", "ok", "errors", "warnings")} == {
-        "config": "shack-config.json", "ok": False, "errors": 1, "warnings": 1}
+        "config": "shack-config.json", "ok": False, "errors": 1, "warnings": 2}
     assert said["problems"][0] == {
         "severity": "error", "what": "`servers.github.env.TOKEN` uses `${GH_TOKEN}`, which is not set",
         "file": "shack-config.json", "line": 21,
@@ -83,6 +85,8 @@ def test_json_of_a_file_that_cannot_be_read_is_an_object_too(folder: Path, capsy
 def test_nothing_is_started_while_the_file_has_errors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(folder, {"workspace_root": ".", "log_level": "loud"}, "--connect") == 1
     assert capsys.readouterr().out.endswith("1 error, 0 warnings.\nNo server was started: the errors come first.\n")
+    assert check(folder, {"workspace_root": ".", "log_level": "loud"}) == 1
+    assert capsys.readouterr().out.endswith("1 error, 0 warnings.\n")
 
 
 # Servers
@@ -120,6 +124,30 @@ def test_servers_are_a_table_with_the_reasons_below() -> None:
 def test_the_documented_table_is_what_is_shown() -> None:
     out = shown([REPORTS[0], REPORTS[2]._replace(stderr=())])
     assert "```text\n" + out.partition("\n\n")[0] + "\n```" in SAID
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_the_state_has_a_colour() -> None:
+    stream = Terminal()
+    show_reports(REPORTS, Screen(stream, {"TERM": "xterm"}))
+    colours = re.findall(r"\x1b\[(\d+)m(\S+)", stream.getvalue())
+    assert colours == [("1", "server"), ("32", "files"), ("34", "off"), ("31", "memory"), ("31", "far")]
+
+
+def test_who_waits_at_a_terminal_is_told_for_what(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert check(folder, {"workspace_root": ".", "servers": {"a": {"url": "https://x"}}}, "--connect") == 1
+    assert terminal.getvalue() == "Starting 1 server ...\n"
+    out = capsys.readouterr().out
+    assert out.endswith("1 of 1 server did not start.\n1 error, 0 warnings.\n")
+    assert "\na       down   -    -             -      -\n" in out
 
 
 def test_no_servers_are_a_table_without_rows() -> None:

@@ -60,9 +60,15 @@ def test_a_wrong_command_line_is_refused_with_the_reason(line: str, words: str) 
 def test_a_command_may_take_one_word() -> None:
     assert parse(HELP, ["config"]).word == "config"
     assert parse(HELP, ["--", "-x"]).word == "-x"
+    assert parse(HELP, ["-"]).word == "-"
     assert parse(HELP, []).word == ""
     with pytest.raises(UsageError, match="unexpected argument: b"):
         parse(HELP, ["a", "b"])
+
+
+def test_a_whole_name_is_meant_before_the_beginning_of_another() -> None:
+    command = Command("x", ".x", "X.", (Option("json-lines", ""), Option("json", "")))
+    assert parse(command, ["--json"]).switches == {"json"}
 
 
 def test_the_help_text_has_every_option_with_its_default() -> None:

@@ -54,6 +54,7 @@ def test_the_old_console_of_windows_gets_no_colour(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "platform", "win32")
     assert not wants_colour(Terminal(), {})
     assert wants_colour(Terminal(), {"WT_SESSION": "x"})
+    assert wants_colour(Terminal(), {"TERM": "xterm"})
 
 
 def test_what_a_stream_cannot_write_is_escaped() -> None:
@@ -87,6 +88,10 @@ def test_a_sentence_becomes_a_help_line() -> None:
 def test_a_problem_for_programs_has_file_and_line_apart(where: str, file: str | None, line: int | None) -> None:
     assert as_object(Problem("error", "x", where)) == {
         "severity": "error", "what": "x", "file": file, "line": line, "fix": None}
+
+
+def test_a_problem_for_programs_has_its_mend() -> None:
+    assert as_object(ERROR)["fix"] == "Write `b`. Then check."
 
 
 def test_columns_are_as_wide_as_they_must_be() -> None:

@@ -26,7 +26,7 @@ from shack_gateway.config.fields import (
     strings,
     text,
 )
-from shack_gateway.config.keys import expose_mode, patience, protocol, variables
+from shack_gateway.config.keys import command, expose_mode, patience, protocol, variables
 
 
 def read(reader: Reader, data: Any) -> tuple[Any, list[str]]:
@@ -92,6 +92,10 @@ REFUSED = [
     ("empty name of a variable", variables, {"": "x"}, '`k[""]` is not a name'),
     ("number as a variable", variables, {"PORT": 80}, "`k.PORT` must be a string, not a number"),
     ("number for a mode", expose_mode, 5, "`k` must be one of `progressive`, `full`, not a number"),
+    ("name of a variable with a NUL", variables, {"A\0": "x"}, '`k["A'),
+    ("list for a command", command, ["npx", "-y"], "`k` must be a string, not a list"),
+    ("empty command", command, "", "`k` is empty"),
+    ("list for an era", protocol, [], "`k` must be one of"),
     ("wrong era", protocol, "2025", "`k` is `2025`, which is none of"),
 ]
 
@@ -108,6 +112,8 @@ def test_a_reader_says_what_is_wrong_and_where(reader: Reader, data: Any, wanted
     (flag, "true", "Write it without quotes."), (flag, "yes", ""),
     (number(), "5", "Write it without quotes."), (number(), "0.5", "Write it without quotes."), (number(), "soon", ""),
     (number(), "5" * 50, ""), (number(1, 9), 10, "Write a number from 1 to 9."),
+    (command, ["npx"], 'Write the program as `"command"` and the rest as `"args"`.'),
+    (command, 5, "Write it in quotes."),
     (strings, "a", "Write `[\"...\"]`, also for a single one."), (strings, 5, ""),
     (choice("allow", "deny"), "alow", "Did you mean `allow`?"), (choice("allow", "deny"), "never", ""),
 ], ids=str)

@@ -88,6 +88,19 @@ def test_both_names_of_servers_at_once_are_an_error(tmp_path: Path) -> None:
     assert "two names of one key" in problem.what
 
 
+@pytest.mark.parametrize("servers", [[], 5, "x", True], ids=str)
+def test_a_table_of_servers_that_is_no_object_is_an_error(tmp_path: Path, servers: Any) -> None:
+    [problem] = wrong(tmp_path, {"workspace_root": str(tmp_path), "servers": servers})
+    assert problem.what.startswith("`servers` must be an object, not ")
+
+
+@pytest.mark.parametrize("top, wanted", [
+    ({}, 600), ({"max_call_secs": 50}, 50), ({"request_timeout_secs": 1200}, 1200),
+], ids=str)
+def test_the_longest_call_is_what_is_written_or_at_least_the_silence(tmp_path: Path, top: Any, wanted: float) -> None:
+    assert good(tmp_path, {"workspace_root": str(tmp_path), **top}).settings["max_call_secs"] == wanted
+
+
 def test_servers_keep_the_order_of_the_file(tmp_path: Path) -> None:
     names = ["z", "a", "m", "B"]
     config = good(tmp_path, {"workspace_root": str(tmp_path), "servers": {name: {"command": "x"} for name in names}})
@@ -123,15 +136,17 @@ def test_links_in_the_workspace_are_resolved(tmp_path: Path) -> None:
 def test_variables_in_the_workspace_are_expanded(tmp_path: Path) -> None:
     path = write(tmp_path, {"workspace_root": "${WORK}/."})
     assert load(path, {"WORK": str(tmp_path)}).workspace_root == str(tmp_path.resolve())
-    with pytest.raises(ConfigError, match="`workspace_root` uses `\\$\\{WORK\\}`, which is not set"):
+    with pytest.raises(ConfigError, match="`workspace_root` uses `\\$\\{WORK\\}`, which is not set") as caught:
         load(path, {})
+    assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize("written", ["no/such/folder", "/no/such/folder", "~/x", "x" * 5000], ids=lambda w: w[:9])
 def test_a_workspace_that_is_not_there_is_named_as_it_was_written(tmp_path: Path, written: str) -> None:
     [problem] = wrong(tmp_path, {"workspace_root": written})
     assert problem.what.startswith(f"gateway initialization failed: workspace_root does not exist: {written[:3000]}")
-    assert problem.where.endswith("shack-config.json:1") and problem.fix
+    assert problem.where.endswith("shack-config.json:1")
+    assert ("${HOME}" in problem.fix) is written.startswith("~")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")

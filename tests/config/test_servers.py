@@ -9,6 +9,7 @@ import pytest
 
 from shack_gateway.config.load import Config, load
 from shack_gateway.config.servers import ServerSpec, environment
+from shack_gateway.errors import ConfigError
 
 HOME = {"HOME": "/home/u", "GH": "hunter2", "EMPTY": ""}
 
@@ -52,7 +53,7 @@ def test_a_relative_folder_is_taken_from_the_workspace(tmp_path: Path) -> None:
     ({"command": "${NO}"}, "servers.s.command"),
     ({"command": "x", "args": ["a", "${NO}"]}, "servers.s.args[1]"),
     ({"command": "x", "env": {"T": "${NO}"}}, "servers.s.env.T"),
-    ({"command": "x", "cwd": "${NO}"}, "servers.s.cwd"),
+    ({"command": "x", "cwd": "${NO}/sub"}, "servers.s.cwd"),
 ], ids=["command", "args", "env", "cwd"])
 def test_an_unset_variable_keeps_one_server_down_and_tells_the_mend(tmp_path: Path, entry: Any, place: str) -> None:
     found = config(tmp_path, entry)
@@ -71,8 +72,20 @@ def test_what_keeps_a_server_down_names_no_folder_of_ours_and_no_value(tmp_path:
 
 def test_a_server_that_is_left_out_misses_nothing(tmp_path: Path) -> None:
     for entry in ({"enabled": False}, {"disabled": True}):
-        found = config(tmp_path, {"command": "x", "args": ["${NO}"], "cwd": "nowhere", **entry})
-        assert (found.downs, found.warnings, found.servers[0].enabled) == ((), (), False)
+        for lack in ({"args": ["${NO}"]}, {"cwd": "nowhere"}):
+            found = config(tmp_path, {"command": "x", **lack, **entry})
+            assert (found.downs, found.warnings, found.servers[0].enabled) == ((), (), False)
+
+
+def test_a_server_cannot_be_both_enabled_and_disabled(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="`servers.s.disabled` and `enabled` contradict each other"):
+        config(tmp_path, {"command": "x", "enabled": True, "disabled": True})
+
+
+@pytest.mark.parametrize("entry", [5, "npx", [], True, None], ids=str)
+def test_an_entry_that_is_no_object_is_an_error(tmp_path: Path, entry: Any) -> None:
+    with pytest.raises(ConfigError, match="`servers.s` must be an object, not "):
+        config(tmp_path, entry)
 
 
 def test_a_folder_that_is_not_there_keeps_the_server_down(tmp_path: Path) -> None:
@@ -123,6 +136,13 @@ def test_a_name_that_hosts_will_trip_over_is_a_warning(tmp_path: Path, name: str
     assert [words in warning.what for warning in found.warnings] == [True]
 
 
+def test_a_name_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"workspace_root": str(tmp_path), "servers": {"\ud800": {"command": "x"}}}))
+    with pytest.raises(ConfigError, match="has a name with a character that is no text"):
+        load(str(path), HOME)
+
+
 @pytest.mark.parametrize("name", ["a", "A-b_C9", "_x", "shackles"])
 def test_a_plain_name_is_fine(tmp_path: Path, name: str) -> None:
     path = tmp_path / "c.json"
@@ -142,6 +162,7 @@ TIMES = [
     ("top", {"request_timeout_secs": 5, "max_call_secs": 50, "start_timeout_secs": 7}, {}, (5, 50, 7)),
     ("entry over top", {"request_timeout_secs": 5, "max_call_secs": 50},
      {"request_timeout_secs": 9, "max_call_secs": 90}, (9, 90, 30)),
+    ("start of the entry", {"start_timeout_secs": 7}, {"start_timeout_secs": 8}, (30, 600, 8)),
     ("long silence raises the whole", {"request_timeout_secs": 1200}, {}, (1200, 1200, 30)),
     ("long silence of the entry, too", {}, {"request_timeout_secs": 900}, (900, 900, 30)),
     ("long silence of a tool, too", {}, {"tool_timeouts": {"slow": 3600}}, (30, 3600, 30)),

@@ -1,4 +1,5 @@
 """The front door: any line of the host gets exactly one answer if it asked for one, with the right id or with none."""
+
 from __future__ import annotations
 
 import json
@@ -92,29 +93,61 @@ LINES: dict[str, tuple[bytes, Any, int]] = {
     "describe an unknown tool": (call("shack_describe_tool", {"name": "nobody__x"}), 7, -32602),
     "call_tool without a name": (call("shack_call_tool", {}), 7, -32602),
     "call_tool calls a gateway tool": (call("shack_call_tool", {"name": "shack_list_tools"}), 7, -32601),
-    "call_tool with a list of arguments": (call("shack_call_tool", {"name": "alpha__echo", "arguments": [1]}), 7, -32602),
+    "call_tool with a list of arguments": (
+        call("shack_call_tool", {"name": "alpha__echo", "arguments": [1]}),
+        7,
+        -32602,
+    ),
     "read without a URI": (request(method="resources/read", params={}), 7, -32602),
     "read a number": (request(method="resources/read", params={"uri": 5}), 7, -32602),
     "get no prompt": (request(method="prompts/get", params={}), 7, -32602),
     "get an unknown prompt": (request(method="prompts/get", params={"name": "alpha__nothing"}), 7, -32602),
-    "prompt arguments are a list": (request(method="prompts/get", params={"name": "alpha__p", "arguments": []}), 7, -32602),
+    "prompt arguments are a list": (
+        request(method="prompts/get", params={"name": "alpha__p", "arguments": []}),
+        7,
+        -32602,
+    ),
     "an unknown log level": (request(method="logging/setLevel", params={"level": "loud"}), 7, -32602),
     "a log level that is a list": (request(method="logging/setLevel", params={"level": []}), 7, -32602),
     "complete nothing": (request(method="completion/complete", params={}), 7, -32602),
-    "complete an unknown ref": (request(method="completion/complete", params={
-        "ref": {"type": "ref/file"}, "argument": {"name": "a", "value": ""}}), 7, -32602),
+    "complete an unknown ref": (
+        request(
+            method="completion/complete", params={"ref": {"type": "ref/file"}, "argument": {"name": "a", "value": ""}}
+        ),
+        7,
+        -32602,
+    ),
     "subscribe to a number": (request(method="resources/subscribe", params={"uri": 5}), 7, -32602),
     "a cursor that is a number": (request(method="tools/list", params={"cursor": 5}), 7, -32602),
     "a cursor of somebody else": (request(method="tools/list", params={"cursor": "bm9wZQ"}), 7, -32602),
     "a cursor that is no base64": (request(method="resources/list", params={"cursor": "\u2028%%"}), 7, -32602),
     "initialize with a number as version": (request(method="initialize", params={"protocolVersion": 5}), 7, -32602),
-    "initialize with a list as capabilities": (request(
-        method="initialize", params={"protocolVersion": "2025-11-25", "capabilities": []}), 7, -32602),
-    "stateless: a version nobody has": (stateless("tools/list", {**Host.meta(), M + "protocolVersion": "2031-01-01"}), 7, -32022),
-    "stateless: a handshake version": (stateless("tools/list", {**Host.meta(), M + "protocolVersion": "2025-11-25"}), 7, -32022),
-    "stateless: version is a number": (stateless("tools/list", {**Host.meta(), M + "protocolVersion": 2026}), 7, -32602),
+    "initialize with a list as capabilities": (
+        request(method="initialize", params={"protocolVersion": "2025-11-25", "capabilities": []}),
+        7,
+        -32602,
+    ),
+    "stateless: a version nobody has": (
+        stateless("tools/list", {**Host.meta(), M + "protocolVersion": "2031-01-01"}),
+        7,
+        -32022,
+    ),
+    "stateless: a handshake version": (
+        stateless("tools/list", {**Host.meta(), M + "protocolVersion": "2025-11-25"}),
+        7,
+        -32022,
+    ),
+    "stateless: version is a number": (
+        stateless("tools/list", {**Host.meta(), M + "protocolVersion": 2026}),
+        7,
+        -32602,
+    ),
     "stateless: no capabilities": (stateless("tools/list", {M + "protocolVersion": STATELESS}), 7, -32602),
-    "stateless: capabilities are a list": (stateless("tools/list", {**Host.meta(), M + "clientCapabilities": []}), 7, -32602),
+    "stateless: capabilities are a list": (
+        stateless("tools/list", {**Host.meta(), M + "clientCapabilities": []}),
+        7,
+        -32602,
+    ),
     "stateless: an unknown log level": (stateless("tools/list", Host.meta(log_level="loud")), 7, -32602),
     "stateless: initialize": (stateless("initialize", protocolVersion=STATELESS), 7, -32601),
     "stateless: ping": (stateless("ping"), 7, -32601),
@@ -132,11 +165,23 @@ LINES: dict[str, tuple[bytes, Any, int]] = {
     "an unknown notification": (b'{"jsonrpc":"2.0","method":"notifications/whatever","params":{"a":1}}', NONE, 0),
     "id null is a notification": (b'{"jsonrpc":"2.0","id":null,"method":"ping"}', NONE, 0),
     "a request's method without an id": (b'{"jsonrpc":"2.0","method":"tools/list"}', NONE, 0),
-    "a notification with a list as params": (b'{"jsonrpc":"2.0","method":"notifications/initialized","params":[1]}', NONE, 0),
+    "a notification with a list as params": (
+        b'{"jsonrpc":"2.0","method":"notifications/initialized","params":[1]}',
+        NONE,
+        0,
+    ),
     "cancel nothing": (b'{"jsonrpc":"2.0","method":"notifications/cancelled"}', NONE, 0),
     "cancel a list": (b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":[1]}}', NONE, 0),
-    "cancel an unknown id": (b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"?"}}', NONE, 0),
-    "progress of nobody": (b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":[],"progress":"x"}}', NONE, 0),
+    "cancel an unknown id": (
+        b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"?"}}',
+        NONE,
+        0,
+    ),
+    "progress of nobody": (
+        b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":[],"progress":"x"}}',
+        NONE,
+        0,
+    ),
     "an answer to nothing": (b'{"jsonrpc":"2.0","id":99,"result":{}}', NONE, 0),
     "an error to nothing": (b'{"jsonrpc":"2.0","id":"x","error":{"code":1,"message":"m"}}', NONE, 0),
     "an answer with a list as id": (b'{"jsonrpc":"2.0","id":[],"result":{}}', NONE, 0),
@@ -223,7 +268,9 @@ def test_an_id_that_is_in_flight_cannot_be_taken_again_but_afterwards_it_can(sce
     host.wait(lambda: sum(m.get("id") == "d" for m in host.messages[before:]) == 2, "two answers to two requests")
     refused = [m for m in host.messages[before:] if m.get("id") == "d" and "error" in m]
     assert [m["error"]["code"] for m in refused] == [-32600]
-    assert json_of(host.request("tools/call", {"name": "alpha__echo", "arguments": {"third": 1}}, id="d")) == {"third": 1}
+    assert json_of(host.request("tools/call", {"name": "alpha__echo", "arguments": {"third": 1}}, id="d")) == {
+        "third": 1
+    }
 
 
 # --- batches (2025-03-26 only) ---------------------------------------------------------------------------------------
@@ -243,8 +290,12 @@ def test_every_request_of_a_batch_is_answered_once(batching: Host) -> None:
     for id in ("a", 1, "1"):
         batching.expect(id)
     before = len(batching.messages)
-    parts = [request("a"), b'{"jsonrpc":"2.0","method":"notifications/x"}', call("alpha__echo", {"n": 1}).replace(b'"id": 7', b'"id": 1'),
-             request("1", "nothing/here")]
+    parts = [
+        request("a"),
+        b'{"jsonrpc":"2.0","method":"notifications/x"}',
+        call("alpha__echo", {"n": 1}).replace(b'"id": 7', b'"id": 1'),
+        request("1", "nothing/here"),
+    ]
     batching.send_raw(b"[" + b",".join(parts) + b"]\n")
     assert batching.answer("a")["result"] == {}
     assert json_of(batching.answer(1)) == {"n": 1}
@@ -253,14 +304,18 @@ def test_every_request_of_a_batch_is_answered_once(batching: Host) -> None:
     assert sum("method" not in m for m in batching.messages[before:]) == 4  # three and the ping
 
 
-@pytest.mark.parametrize("batch, codes", [
-    (b"[]", [-32600]),
-    (b"[1]", [-32600]),
-    (b'[1,"x",null]', [-32600, -32600, -32600]),
-    (b"[[]]", [-32600]),
-    (b'[{"jsonrpc":"2.0","method":"notifications/x"}]', []),
-    (b'[{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":44,"result":{}}]', []),
-], ids=repr)
+@pytest.mark.parametrize(
+    "batch, codes",
+    [
+        (b"[]", [-32600]),
+        (b"[1]", [-32600]),
+        (b'[1,"x",null]', [-32600, -32600, -32600]),
+        (b"[[]]", [-32600]),
+        (b'[{"jsonrpc":"2.0","method":"notifications/x"}]', []),
+        (b'[{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":44,"result":{}}]', []),
+    ],
+    ids=repr,
+)
 def test_a_bad_batch_is_answered_part_by_part(batching: Host, batch: bytes, codes: list[int]) -> None:
     before = len(batching.messages)
     batching.send_raw(batch + b"\n")
@@ -296,7 +351,9 @@ def test_a_line_of_the_host_that_is_too_long_is_refused_and_the_next_is_served(s
     host.handshake()
     host.tolerant = True
     before = len(host.messages)
-    host.send_raw(b'{"jsonrpc":"2.0","id":"big","method":"tools/call","params":{"name":"alpha__echo","arguments":{"t":"', 30)
+    host.send_raw(
+        b'{"jsonrpc":"2.0","id":"big","method":"tools/call","params":{"name":"alpha__echo","arguments":{"t":"', 30
+    )
     for _ in range(70):
         host.send_raw(b"x" * (1 << 20), 30)
     host.send_raw(b'"}}}\n', 30)
@@ -336,10 +393,18 @@ def test_the_last_line_needs_no_end(scene: Scene) -> None:
 # --- eras ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("asked, spoken", [
-    ("2024-11-05", "2024-11-05"), ("2025-03-26", "2025-03-26"), ("2025-06-18", "2025-06-18"), ("2025-11-25", "2025-11-25"),
-    ("2026-07-28", "2025-11-25"), ("1.0", "2025-11-25"), ("2099-01-01", "2025-11-25"),
-])
+@pytest.mark.parametrize(
+    "asked, spoken",
+    [
+        ("2024-11-05", "2024-11-05"),
+        ("2025-03-26", "2025-03-26"),
+        ("2025-06-18", "2025-06-18"),
+        ("2025-11-25", "2025-11-25"),
+        ("2026-07-28", "2025-11-25"),
+        ("1.0", "2025-11-25"),
+        ("2099-01-01", "2025-11-25"),
+    ],
+)
 def test_initialize_is_answered_with_a_revision_that_both_know(gate: Host, asked: str, spoken: str) -> None:
     assert gate.handshake(asked)["protocolVersion"] == spoken
     gate.handshake()

@@ -1,4 +1,5 @@
 """From the first line to the last process: nobody waits for ever, and nobody is left behind."""
+
 from __future__ import annotations
 
 import os
@@ -141,8 +142,16 @@ def test_a_host_that_does_not_read_cannot_fill_our_memory_and_can_go_on(scene: S
     host.pause()
     ids = [host.send("tools/call", {"name": "alpha__big", "arguments": {"bytes": 1_000_000}}) for _ in range(100)]
     time.sleep(1.0)
-    peak = int(next(line.split()[1] for line in Path(f"/proc/{host.process.pid}/status").read_text().splitlines()
-                    if line.startswith("VmHWM"))) // 1024
+    peak = (
+        int(
+            next(
+                line.split()[1]
+                for line in Path(f"/proc/{host.process.pid}/status").read_text().splitlines()
+                if line.startswith("VmHWM")
+            )
+        )
+        // 1024
+    )
     assert peak < 300, f"{peak} MiB"
     host.go_on()
     assert all("result" in host.answer(id, 30) for id in ids)

@@ -1,4 +1,5 @@
 """Many calls at once and many in a row: each is answered once, or, when it was cancelled, at most once."""
+
 from __future__ import annotations
 
 import json
@@ -54,8 +55,16 @@ def test_ten_thousand_calls_through_the_pipe_are_answered_each_once(scene: Scene
     lines = []
     for number in range(10_000):
         host.expect(f"n{number}")
-        lines.append(json.dumps({"jsonrpc": "2.0", "id": f"n{number}", "method": "tools/call", "params": {
-            "name": "alpha__echo", "arguments": {"n": number}}}))
+        lines.append(
+            json.dumps(
+                {
+                    "jsonrpc": "2.0",
+                    "id": f"n{number}",
+                    "method": "tools/call",
+                    "params": {"name": "alpha__echo", "arguments": {"n": number}},
+                }
+            )
+        )
         if len(lines) == 500:
             host.send_raw(("\n".join(lines) + "\n").encode(), 30)
             lines = []
@@ -64,7 +73,9 @@ def test_ten_thousand_calls_through_the_pipe_are_answered_each_once(scene: Scene
 
 
 def test_a_thousand_cancelled_calls_are_never_answered_and_hold_nothing(scene: Scene) -> None:
-    scene.server("alpha", "sleep", "echo", {"name": "late", "does": "sleep", "with": {"stubborn": True, "secs": 0.3}}, log=False)
+    scene.server(
+        "alpha", "sleep", "echo", {"name": "late", "does": "sleep", "with": {"stubborn": True, "secs": 0.3}}, log=False
+    )
     host = scene.start(keep=False)
     host.handshake()
     host.call("alpha__echo")

@@ -1,8 +1,9 @@
 """What users of 0.1.0 rely on: command line, config fields, protocol surface, meta-tools, policy, hooks, error texts.
 
-Differences that were decided on purpose: a server's working directory and environment, unknown and misspelt keys, what a
-stateless host is told, `arguments` that are no object, a hook's `ask`.
+Differences that were decided on purpose: a server's working directory and environment, unknown and misspelt keys,
+what a stateless host is told, `arguments` that are no object, a hook's `ask`.
 """
+
 from __future__ import annotations
 
 import json
@@ -61,7 +62,10 @@ BROKEN = {
     "not JSON": ("{", "failed to parse config"),
     "not an object": ("[]", ""),
     "no workspace": ('{"servers": {}}', "workspace_root"),
-    "a workspace that is not there": ('{"workspace_root": "/no/such/place"}', "workspace_root does not exist: /no/such/place"),
+    "a workspace that is not there": (
+        '{"workspace_root": "/no/such/place"}',
+        "workspace_root does not exist: /no/such/place",
+    ),
     "a server without a command": ('{"workspace_root": ".", "servers": {"a": {}}}', "command"),
     "a command that is a number": ('{"workspace_root": ".", "servers": {"a": {"command": 5}}}', "command"),
     "servers that are a list": ('{"workspace_root": ".", "servers": []}', "servers"),
@@ -70,7 +74,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text, words", BROKEN.values(), ids=BROKEN)
-def test_a_configuration_that_cannot_be_used_ends_with_1_and_says_why(scene: Scene, text: str | bytes | None, words: str) -> None:
+def test_a_configuration_that_cannot_be_used_ends_with_1_and_says_why(
+    scene: Scene, text: str | bytes | None, words: str
+) -> None:
     path = scene.folder / "broken.json"
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -82,7 +88,10 @@ def test_a_configuration_that_cannot_be_used_ends_with_1_and_says_why(scene: Sce
 
 def test_all_problems_are_told_at_once_each_with_its_line(scene: Scene) -> None:
     path = scene.folder / "broken.json"
-    path.write_text('{\n "workspace_root": 5,\n "expose_mode": [],\n "servers": {\n  "a": {"command": "x", "arg": []},\n  "b": {"args": 1}\n }\n}')
+    path.write_text(
+        '{\n "workspace_root": 5,\n "expose_mode": [],\n "servers": {\n'
+        '  "a": {"command": "x", "arg": []},\n  "b": {"args": 1}\n }\n}'
+    )
     done = scene.run("--config", str(path))
     said = done.stderr.decode()
     assert done.returncode == 1
@@ -95,13 +104,17 @@ def test_stdout_holds_messages_and_stderr_holds_log_lines(scene: Scene) -> None:
     host.call("fs__echo", {"t": "ü☃"})
     assert host.close() == 0
     lines = [line for line in host.log.splitlines() if line]
-    assert lines and all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ \S+ ", line) for line in lines), host.log
+    assert lines and all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ \S+ ", line) for line in lines), (
+        host.log
+    )
 
 
 # --- 2. config fields ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode, progressive", [(None, True), ("progressive", True), ("full", False), ("Progressive", True), ("ful", True)])
+@pytest.mark.parametrize(
+    "mode, progressive", [(None, True), ("progressive", True), ("full", False), ("Progressive", True), ("ful", True)]
+)
 def test_the_expose_mode_decides_what_is_listed(scene: Scene, mode: str | None, progressive: bool) -> None:
     scene.server("fs", "echo")
     path = scene.config(expose_mode=mode)
@@ -122,7 +135,10 @@ def test_the_request_timeout_is_read_as_ever(scene: Scene, written: Any, secs: f
         assert scene.run("--config", str(scene.config(request_timeout_secs=written))).returncode == 1
         return
     host = served(scene, "stall", request_timeout_secs=written)
-    assert error(host.call("fs__stall")) == (-32603, f"downstream error: downstream server 'fs' timed out after {secs}s")
+    assert error(host.call("fs__stall")) == (
+        -32603,
+        f"downstream error: downstream server 'fs' timed out after {secs}s",
+    )
 
 
 def test_a_relative_workspace_and_one_behind_a_link_are_taken(scene: Scene) -> None:
@@ -196,7 +212,9 @@ def test_a_tool_without_description_or_schema_is_listed_with_empty_ones(scene: S
 
 def test_resources_keep_their_uris_and_are_read_from_the_server_that_has_them(scene: Scene) -> None:
     scene.server("a", "echo", resources=[{"uri": "note://1", "name": "one", "text": "A"}])
-    scene.server("b", "echo", resources=[{"uri": "note://2", "name": "two", "text": "B"}, {"name": "no uri", "uri": ""}])
+    scene.server(
+        "b", "echo", resources=[{"uri": "note://2", "name": "two", "text": "B"}, {"name": "no uri", "uri": ""}]
+    )
     host = scene.start()
     uris = [entry["uri"] for entry in host.request("resources/list")["result"]["resources"]]
     assert uris[:2] == ["note://1", "note://2"]
@@ -241,24 +259,34 @@ def test_no_arguments_are_an_empty_object(scene: Scene) -> None:
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     scene = Scene(tmp_path_factory.mktemp("library"))
     scene.server(
-        "lib", {"name": "read", "description": "Read a file. From the disk."}, {"name": "write", "description": "Writes.\nMore."},
-        {"name": "long", "description": "x" * 200}, {"name": "mute", "description": ""})
+        "lib",
+        {"name": "read", "description": "Read a file. From the disk."},
+        {"name": "write", "description": "Writes.\nMore."},
+        {"name": "long", "description": "x" * 200},
+        {"name": "mute", "description": ""},
+    )
     scene.server("web", {"name": "fetch", "description": "Fetch v1.2 pages"})
     yield scene.start(expose_mode="progressive")
     scene.close()
 
 
-@pytest.mark.parametrize("arguments, names", [
-    ({}, ["lib__long", "lib__mute", "lib__read", "lib__write", "web__fetch"]),
-    ({"query": ""}, ["lib__long", "lib__mute", "lib__read", "lib__write", "web__fetch"]),
-    ({"query": "READ"}, ["lib__read"]),
-    ({"query": "disk"}, ["lib__read"]),
-    ({"server": "web"}, ["web__fetch"]),
-    ({"server": "Web"}, []),
-    ({"query": "e", "server": "lib"}, ["lib__mute", "lib__read", "lib__write"]),
-    ({"query": "nothing of this"}, []),
-], ids=str)
-def test_tools_are_found_by_a_part_of_their_text_and_by_server(library: Host, arguments: dict[str, Any], names: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments, names",
+    [
+        ({}, ["lib__long", "lib__mute", "lib__read", "lib__write", "web__fetch"]),
+        ({"query": ""}, ["lib__long", "lib__mute", "lib__read", "lib__write", "web__fetch"]),
+        ({"query": "READ"}, ["lib__read"]),
+        ({"query": "disk"}, ["lib__read"]),
+        ({"server": "web"}, ["web__fetch"]),
+        ({"server": "Web"}, []),
+        ({"query": "e", "server": "lib"}, ["lib__mute", "lib__read", "lib__write"]),
+        ({"query": "nothing of this"}, []),
+    ],
+    ids=str,
+)
+def test_tools_are_found_by_a_part_of_their_text_and_by_server(
+    library: Host, arguments: dict[str, Any], names: list[str]
+) -> None:
     said = json_of(library.call("shack_list_tools", arguments))
     assert [tool["name"] for tool in said["tools"]] == names and said["count"] == len(names)
     assert all({"name", "server", "summary"} <= set(tool) for tool in said["tools"])
@@ -272,18 +300,27 @@ def test_summaries_are_the_first_sentence(library: Host) -> None:
 
 def test_a_tool_is_described(library: Host) -> None:
     said = json_of(library.call("shack_describe_tool", {"name": "lib__read"}))
-    wanted = {"name": "lib__read", "server": "lib", "description": "Read a file. From the disk.", "inputSchema": {"type": "object"}}
+    wanted = {
+        "name": "lib__read",
+        "server": "lib",
+        "description": "Read a file. From the disk.",
+        "inputSchema": {"type": "object"},
+    }
     assert wanted.items() <= said.items()
 
 
-@pytest.mark.parametrize("tool, arguments, code, start", [
-    ("shack_describe_tool", {"name": "lib__x"}, -32602, "unknown tool: lib__x"),
-    ("shack_describe_tool", {}, -32602, "unknown tool: (missing 'name')"),
-    ("shack_call_tool", {}, -32602, ""),
-    ("shack_call_tool", {"name": "shack_list_tools"}, -32601, "tool not found"),
-    ("shack_call_tool", {"name": "lib__x"}, -32601, "tool not found"),
-    ("shack_other", {}, -32601, "unknown gateway tool: shack_other"),
-], ids=str)
+@pytest.mark.parametrize(
+    "tool, arguments, code, start",
+    [
+        ("shack_describe_tool", {"name": "lib__x"}, -32602, "unknown tool: lib__x"),
+        ("shack_describe_tool", {}, -32602, "unknown tool: (missing 'name')"),
+        ("shack_call_tool", {}, -32602, ""),
+        ("shack_call_tool", {"name": "shack_list_tools"}, -32601, "tool not found"),
+        ("shack_call_tool", {"name": "lib__x"}, -32601, "tool not found"),
+        ("shack_other", {}, -32601, "unknown gateway tool: shack_other"),
+    ],
+    ids=str,
+)
 def test_meta_tools_refuse_as_ever(library: Host, tool: str, arguments: dict[str, Any], code: int, start: str) -> None:
     found, message = error(library.call(tool, arguments))
     assert found == code and message.startswith(start)
@@ -292,7 +329,9 @@ def test_meta_tools_refuse_as_ever(library: Host, tool: str, arguments: dict[str
 def test_servers_are_listed_with_their_tools(library: Host) -> None:
     said = json_of(library.call("shack_list_servers"))["servers"]
     assert [(row["server"], row["tool_count"], row["tools"]) for row in said] == [
-        ("lib", 4, ["lib__long", "lib__mute", "lib__read", "lib__write"]), ("web", 1, ["web__fetch"])]
+        ("lib", 4, ["lib__long", "lib__mute", "lib__read", "lib__write"]),
+        ("web", 1, ["web__fetch"]),
+    ]
 
 
 def test_the_result_of_call_tool_is_the_servers_own(library: Host) -> None:
@@ -325,10 +364,30 @@ def test_a_collision_shadows_nobody(scene: Scene) -> None:
 # --- 6. sandbox ------------------------------------------------------------------------------------------------------
 
 OUTSIDE = [
-    "../x", "/etc/passwd", "a/../../x", "../workspace-2/x", "/", "link/x", "link", "~/../../etc/passwd", "file:///etc/passwd", "x/../../..",
+    "../x",
+    "/etc/passwd",
+    "a/../../x",
+    "../workspace-2/x",
+    "/",
+    "link/x",
+    "link",
+    "~/../../etc/passwd",
+    "file:///etc/passwd",
+    "x/../../..",
 ]
 INSIDE = ["", ".", "a", "new/file.txt", "a/../b", "./a", "sub/link-inside", "..a", "a..b"]
-PATH_KEYS = ["path", "file_path", "filePath", "notebook_path", "notebookPath", "directory", "dir", "cwd", "source", "destination"]
+PATH_KEYS = [
+    "path",
+    "file_path",
+    "filePath",
+    "notebook_path",
+    "notebookPath",
+    "directory",
+    "dir",
+    "cwd",
+    "source",
+    "destination",
+]
 
 
 def sandboxed(scene: Scene, **settings: Any) -> Host:
@@ -344,7 +403,13 @@ def test_paths_outside_the_workspace_are_refused_and_never_sent(scene: Scene) ->
     host = sandboxed(scene)
     for number, path in enumerate([*OUTSIDE, str(scene.folder), str(scene.workspace) + "x", "dangling"]):
         key = PATH_KEYS[number % len(PATH_KEYS)]
-        for arguments in ({key: path}, {"opts": {key: path}}, {"paths": [path]}, {"edits": [{"file_path": path}]}, {"paths": [[path]]}):
+        for arguments in (
+            {key: path},
+            {"opts": {key: path}},
+            {"paths": [path]},
+            {"edits": [{"file_path": path}]},
+            {"paths": [[path]]},
+        ):
             code, message = error(host.call("fs__echo", arguments))
             assert code == -32001 and message.startswith("sandbox violation"), (arguments, message)
             assert "workspace-2/not-yet" not in message, "where a link leads is nobody's business"
@@ -360,8 +425,21 @@ def test_paths_inside_the_workspace_pass_unchanged(scene: Scene) -> None:
 
 def test_keys_that_escaped_0_1_0_no_longer_do(scene: Scene) -> None:
     host = sandboxed(scene)
-    for key in ("file", "filename", "filepath", "root", "target", "old_path", "new_path", "src", "dst", "output_path", "Path", "repo_path",
-                "folder"):
+    for key in (
+        "file",
+        "filename",
+        "filepath",
+        "root",
+        "target",
+        "old_path",
+        "new_path",
+        "src",
+        "dst",
+        "output_path",
+        "Path",
+        "repo_path",
+        "folder",
+    ):
         for path in ("/etc/passwd", "../../etc/passwd"):
             assert error(host.call("fs__echo", {key: path}))[0] == -32001, key
 
@@ -419,7 +497,11 @@ RULES: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
     ({"default_decision": "deny", "allow": ["fs__echo(ls:*)"]}, {"command": "ls -l"}, ALLOW),
     ({"default_decision": "deny", "allow": ["fs__echo(ls:*)"]}, {"command": "rm"}, NO_RULE),
     ({"default_decision": "deny", "allow": ["fs__echo(a.txt)"]}, {"path": "a.txt"}, ALLOW),
-    ({"default_decision": "deny", "allow": ["fs__echo"], "deny": ["fs__echo(x)"]}, {"query": "x"}, DENY % "fs__echo(x)"),
+    (
+        {"default_decision": "deny", "allow": ["fs__echo"], "deny": ["fs__echo(x)"]},
+        {"query": "x"},
+        DENY % "fs__echo(x)",
+    ),
     ({"default_decision": "allow"}, {}, ALLOW),
 ]
 
@@ -431,7 +513,9 @@ def ruled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], 
 
     def gateway(row: int) -> tuple[Scene, Host]:
         rules, shared = RULES[row][0], RULES[row][0].get("default_decision", "allow")
-        alone = not ("deny" in rules or "allow" in rules) or any("*" in rule.partition("(")[0] for rule in rules.get("deny", ()))
+        alone = not ("deny" in rules or "allow" in rules) or any(
+            "*" in rule.partition("(")[0] for rule in rules.get("deny", ())
+        )
         key = row if alone else shared
         if key not in made:
             rows = [row] if alone else range(len(RULES))
@@ -473,8 +557,11 @@ def test_a_rule_decides_as_written(ruled: Callable[[int], tuple[Scene, Host]], r
     assert not [m for m in scene.received("fs", "tools/call") if m["params"]["name"] == f"r{row}"]
 
 
-@pytest.mark.parametrize("rules", [
-    {"deny": "fs__x"}, {"deny": ["fs__x(y"]}, {"default_decision": "denny"}, {"dney": ["fs__x"]}, {"deny": [5]}], ids=str)
+@pytest.mark.parametrize(
+    "rules",
+    [{"deny": "fs__x"}, {"deny": ["fs__x(y"]}, {"default_decision": "denny"}, {"dney": ["fs__x"]}, {"deny": [5]}],
+    ids=str,
+)
 def test_rules_that_0_1_0_silently_ignored_are_errors(scene: Scene, rules: dict[str, Any]) -> None:
     done = scene.run("--config", str(scene.config(permissions=rules)))
     assert done.returncode == 1 and b"permissions" in done.stderr and b"Traceback" not in done.stderr
@@ -491,8 +578,11 @@ def test_a_stateless_host_is_refused_by_a_result(scene: Scene) -> None:
 
 def test_the_values_of_redacted_fields_are_in_no_log_line(scene: Scene) -> None:
     host = served(
-        scene, "echo", {"name": "leak", "does": "crash", "with": {"words": 'error: password="hunter2secret" token=abc123secret'}},
-        log_level="debug")
+        scene,
+        "echo",
+        {"name": "leak", "does": "crash", "with": {"words": 'error: password="hunter2secret" token=abc123secret'}},
+        log_level="debug",
+    )
     host.call("fs__echo", {"password": "hunter2secret", "deep": {"API_KEY": "key123secret"}})
     host.call("fs__leak")
     scene.until(lambda: "REDACTED" in host.log, "the line of the server is not in the log")
@@ -516,7 +606,11 @@ HOOKS: list[tuple[str, int | None, str]] = [
     ("""echo '{"continue": false, "reason": "enough"}'""", -32003, "blocked by pre-tool hook: enough"),
     ("""echo '{"decision": "block", "reason": "R"}'""", -32003, "blocked by pre-tool hook: R"),
     ("""echo '{"decision": "approve"}'""", None, ""),
-    ("""echo '{"hookSpecificOutput": {"permissionDecision": "deny"}}'""", -32002, "denied by pre-tool hook permission decision"),
+    (
+        """echo '{"hookSpecificOutput": {"permissionDecision": "deny"}}'""",
+        -32002,
+        "denied by pre-tool hook permission decision",
+    ),
     ("""echo '{"hookSpecificOutput": {"permissionDecision": "allow"}}'""", None, ""),
     ("""echo '{"hookSpecificOutput": {"permissionDecision": "ask"}}'""", -32002, ""),
     ("""echo '{"suppressOutput": true, "unknown": [1]}'""", None, ""),
@@ -553,7 +647,9 @@ def test_a_hook_decides_by_exit_code_and_output(hooked: tuple[Scene, Host], row:
 @posix
 def test_a_hook_reads_the_call_and_may_change_its_arguments(scene: Scene) -> None:
     seen = scene.folder / "seen.json"
-    host = served(scene, pre_tool_hook=f"""cat > {seen}; echo '{{"hookSpecificOutput": {{"updatedInput": {{"b": 2}}}}}}'""")
+    host = served(
+        scene, pre_tool_hook=f"""cat > {seen}; echo '{{"hookSpecificOutput": {{"updatedInput": {{"b": 2}}}}}}'"""
+    )
     assert json_of(host.call("fs__echo", {"a": 1})) == {"b": 2}
     payload = json.loads(seen.read_text())
     assert payload["hook_event_name"] == "PreToolUse" and payload["tool_name"] == "fs__echo"
@@ -587,6 +683,7 @@ def test_a_hook_runs_with_our_folder_and_environment(scene: Scene) -> None:
     host = scene.start(env={"FOR_HOOKS": "yes"}, pre_tool_hook=f'echo "$PWD $FOR_HOOKS" > {seen}')
     host.call("fs__echo")
     from kit.host import ROOT
+
     assert seen.read_text().split() == [str(ROOT), "yes"]
 
 
@@ -625,11 +722,16 @@ def test_hooks_of_several_calls_run_side_by_side(scene: Scene) -> None:
 # --- 10. errors of servers -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tool, arguments, text", [
-    ("stall", {}, "downstream error: downstream server 'fs' timed out after 1.0s"),
-    ("crash", {}, "downstream error: downstream server 'fs' closed before responding"),
-])
-def test_a_server_that_gives_no_answer_is_told_in_the_words_of_0_1_0(scene: Scene, tool: str, arguments: dict[str, Any], text: str) -> None:
+@pytest.mark.parametrize(
+    "tool, arguments, text",
+    [
+        ("stall", {}, "downstream error: downstream server 'fs' timed out after 1.0s"),
+        ("crash", {}, "downstream error: downstream server 'fs' closed before responding"),
+    ],
+)
+def test_a_server_that_gives_no_answer_is_told_in_the_words_of_0_1_0(
+    scene: Scene, tool: str, arguments: dict[str, Any], text: str
+) -> None:
     host = served(scene, tool, request_timeout_secs=1)
     assert error(host.call(f"fs__{tool}", arguments)) == (-32603, text)
 
@@ -642,13 +744,18 @@ def test_a_server_that_is_not_there_is_told_so(scene: Scene) -> None:
     path = Path(scene.servers["fs"]["args"][-1])
     path.write_text(json.dumps({**json.loads(path.read_text()), "crashes": 10**6}))
     host.call("fs__crash")
-    code, message = scene.until(lambda: "error" in (a := host.call("fs__echo")) and "not available" in error(a)[1] and error(a), "it is there")
+    code, message = scene.until(
+        lambda: "error" in (a := host.call("fs__echo")) and "not available" in error(a)[1] and error(a), "it is there"
+    )
     assert code == -32603 and message.startswith("downstream error: downstream server 'fs' is not available")
 
 
 def test_an_isError_result_passes_as_a_result(scene: Scene) -> None:
     host = served(scene, "tool_error")
-    assert host.call("fs__tool_error")["result"] == {"content": [{"type": "text", "text": "it went wrong"}], "isError": True}
+    assert host.call("fs__tool_error")["result"] == {
+        "content": [{"type": "text", "text": "it went wrong"}],
+        "isError": True,
+    }
 
 
 def test_result_null_is_an_empty_result(scene: Scene) -> None:

@@ -1,4 +1,5 @@
 """The back doors: whatever one server does, it is survived, its caller is told who did it, and nobody else notices."""
+
 from __future__ import annotations
 
 import json
@@ -85,22 +86,47 @@ def test_a_server_that_misbehaves_is_survived(survivors: tuple[Scene, Host], nam
     assert len(scene.starts("bad")) == 1, "nothing of this is a reason to end a server"
 
 
+def at_once(answer: dict[str, Any]) -> bool:
+    """The call is answered, one way or the other, and not only when its time is over."""
+    return "result" in answer or answer["error"].get("data", {}).get("reason") != "timeout"
+
+
 RAW: dict[str, tuple[str, Any]] = {
     # what: (line, text or error expected)
     "an error object": ('{"jsonrpc":"2.0","id":$ID,"error":{"code":-5,"message":"m"}}', (-5, "m")),
     "an error that is a string": ('{"jsonrpc":"2.0","id":$ID,"error":"broken"}', (-32603, "broken")),
-    "error and result null": ('{"jsonrpc":"2.0","id":$ID,"error":null,"result":{"content":[{"type":"text","text":"t"}]}}', "t"),
+    "error and result null": (
+        '{"jsonrpc":"2.0","id":$ID,"error":null,"result":{"content":[{"type":"text","text":"t"}]}}',
+        "t",
+    ),
     "CRLF": ('{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"t"}]}}\r', "t"),
-    "spaces and another order": ('{ "result" : {"content":[{"type":"text","text":"t"}]} , "id" : $ID , "jsonrpc" : "2.0" }', "t"),
+    "spaces and another order": (
+        '{ "result" : {"content":[{"type":"text","text":"t"}]} , "id" : $ID , "jsonrpc" : "2.0" }',
+        "t",
+    ),
     "more members": ('{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"t"}]},"extra":[1]}', "t"),
-    "U+2028": ('{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"a\u2028b\u0085c"}]}}', "a\u2028b\u0085c"),
-    "half a surrogate pair": ('{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"\\ud83d"}]}}', "\ud83d"),
+    "U+2028": (
+        '{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"a\u2028b\u0085c"}]}}',
+        "a\u2028b\u0085c",
+    ),
+    "half a surrogate pair": (
+        '{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"\\ud83d"}]}}',
+        "\ud83d",
+    ),
     "result is a list": ('{"jsonrpc":"2.0","id":$ID,"result":[1]}', None),
     "result is a number": ('{"jsonrpc":"2.0","id":$ID,"result":5}', None),
     "result is a string": ('{"jsonrpc":"2.0","id":$ID,"result":"x"}', None),
     "result is null": ('{"jsonrpc":"2.0","id":$ID,"result":null}', None),
-    "error and result": ('{"jsonrpc":"2.0","id":$ID,"error":{"code":-5,"message":"m"},"result":{"content":[]}}', (-5, "m")),
+    "error and result": (
+        '{"jsonrpc":"2.0","id":$ID,"error":{"code":-5,"message":"m"},"result":{"content":[]}}',
+        (-5, "m"),
+    ),
     "broken in the middle": ('{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"t"}]}', None),
+    "an error with a number beyond all": (
+        '{"jsonrpc":"2.0","id":$ID,"error":{"code":-5,"message":"m","data":1e400}}',
+        None,
+    ),
+    "a number beyond all, in another order": ('{"id":$ID,"jsonrpc":"2.0","result":{"content":[],"n":1e400}}', at_once),
     "broken number": ('{"jsonrpc":"2.0","id":$ID,"result":{"content":[],"n":01}}', None),
 }
 
@@ -109,13 +135,45 @@ RAW: dict[str, tuple[str, Any]] = {
 def test_an_answer_in_any_shape_is_answered_once(survivors: tuple[Scene, Host], line: str, expected: Any) -> None:
     scene, host = survivors
     answer = host.call("bad__raw", {"lines": [line]})
-    if isinstance(expected, str):
+    if callable(expected):
+        assert expected(answer), answer
+    elif isinstance(expected, str):
         assert text_of(answer) == expected
     elif isinstance(expected, tuple):
         assert (answer["error"]["code"], expected[1] in answer["error"]["message"]) == (expected[0], True)
     assert_unharmed(host)
     assert json_of(host.call("bad__echo", {"n": 3})) == {"n": 3}
     assert len(scene.starts("bad")) == 1
+
+
+SAID = '{"jsonrpc":"2.0","method":"notifications/%s","params":%s}'
+BEFORE: dict[str, str] = {
+    # Lines that are JSON and cannot be written again (1e400 is read as infinity), or hold what no reader expects.
+    "a message with a number beyond all": SAID % ("message", '{"level":"info","data":1e400}'),
+    "progress with a total beyond all": SAID % ("progress", '{"progressToken":$ID,"progress":1,"total":1e400}'),
+    "progress beyond all": SAID % ("progress", '{"progressToken":$ID,"progress":1e400}'),
+    "an update with a number beyond all": SAID % ("resources/updated", '{"uri":"note://a","n":1e400}'),
+    "an answer to another id, beyond all": '{"id":4000000,"jsonrpc":"2.0","result":{"n":1e400}}',
+    "a deep message": SAID % ("message", '{"level":"info","data":' + "[" * 960 + "]" * 960 + "}"),
+    "a very deep message": SAID % ("message", '{"level":"info","data":' + "[" * 5000 + "]" * 5000 + "}"),
+    "a number of 5,000 digits": SAID % ("message", '{"level":"info","data":' + "9" * 5000 + "}"),
+    "an id of 5,000 digits": '{"jsonrpc":"2.0","id":' + "9" * 5000 + ',"result":{}}',
+    "a level that is a list": SAID % ("message", '{"level":[],"logger":[1],"data":1}'),
+    "half a surrogate pair": SAID % ("message", '{"level":"info","data":"\\ud83d"}'),
+    "a request with params that are a list": '{"jsonrpc":"2.0","id":5,"method":"ping","params":[1]}',
+    "a batch of everything": '[1,{"jsonrpc":"2.0","id":6,"method":"x","params":5},{"jsonrpc":"2.0","method":5},[[]]]',
+}
+
+
+@pytest.mark.parametrize("line", BEFORE.values(), ids=BEFORE)
+def test_a_line_that_is_of_no_use_takes_no_other_with_it(survivors: tuple[Scene, Host], line: str) -> None:
+    _, host = survivors
+    before = host.log.count("Traceback")
+    good = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"good"}]}}'
+    answer = host.call("bad__raw", {"lines": [f"{line}\n{good}"]}, _meta={"progressToken": "t"})  # both in one write
+    assert text_of(answer) == "good"
+    assert_unharmed(host)
+    assert host.log.count("Traceback") == before
 
 
 @pytest.mark.parametrize("size", [70_000, 300_000, 4 * MIB], ids=["70 kB", "300 kB", "4 MiB"])
@@ -251,13 +309,21 @@ def test_progress_comes_under_the_hosts_own_token_before_the_answer(scene: Scene
     host = scene.start()
     host.handshake()
     before = len(host.messages)
-    id = host.send("tools/call", {"name": "bad__progress", "arguments": {"count": 3, "same": True, "late": True},
-                                  "_meta": {"progressToken": token}})
+    id = host.send(
+        "tools/call",
+        {
+            "name": "bad__progress",
+            "arguments": {"count": 3, "same": True, "late": True},
+            "_meta": {"progressToken": token},
+        },
+    )
     host.answer(id)
     assert_unharmed(host)
     mine = [m for m in host.messages[before:] if m.get("id") == id or m.get("method") == "notifications/progress"]
     assert [m["params"]["progress"] for m in mine[:-1]] == [1, 2, 3] and mine[-1]["id"] == id
-    assert all(m["params"]["progressToken"] == token and type(m["params"]["progressToken"]) is type(token) for m in mine[:-1])
+    assert all(
+        m["params"]["progressToken"] == token and type(m["params"]["progressToken"]) is type(token) for m in mine[:-1]
+    )
 
 
 def test_without_a_token_there_is_no_progress(scene: Scene) -> None:
@@ -267,8 +333,10 @@ def test_without_a_token_there_is_no_progress(scene: Scene) -> None:
     host.call("bad__progress")
     assert_unharmed(host)
     assert not [m for m in host.messages if m.get("method") == "notifications/progress"]
-    assert "_meta" not in scene.received("bad", "tools/call")[0]["params"] or \
-        "progressToken" not in scene.received("bad", "tools/call")[0]["params"]["_meta"]
+    assert (
+        "_meta" not in scene.received("bad", "tools/call")[0]["params"]
+        or "progressToken" not in scene.received("bad", "tools/call")[0]["params"]["_meta"]
+    )
 
 
 @pytest.mark.parametrize("era", ["handshake", "stateless"])
@@ -295,13 +363,21 @@ def test_an_error_of_the_server_keeps_its_code_message_and_data(scene: Scene) ->
     assert host.call("bad__tool_error")["result"]["isError"] is True
 
 
-@pytest.mark.parametrize("result", [
-    {"content": [], "n": 12345678901234567890, "f": 0.1, "e": 1e100, "z": None},
-    {"content": [{"type": "text", "text": "t", "annotations": {"x": 1}, "_meta": {"v/k": [1]}}], "isError": False, "unknown": {"b": 1, "a": 2}},
-    {"content": [{"type": "image", "data": "AAAA", "mimeType": "image/png"}, {"type": "weird", "x": 1}]},
-    {"content": [], "_meta": {"vendor/key": "kept", "traceparent": "00-x"}},
-    {"content": [], "structuredContent": {"a": {"id": 1, "result": {}}}},
-], ids=["numbers", "unknown members", "other blocks", "_meta", "looks like an envelope"])
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"content": [], "n": 12345678901234567890, "f": 0.1, "e": 1e100, "z": None},
+        {
+            "content": [{"type": "text", "text": "t", "annotations": {"x": 1}, "_meta": {"v/k": [1]}}],
+            "isError": False,
+            "unknown": {"b": 1, "a": 2},
+        },
+        {"content": [{"type": "image", "data": "AAAA", "mimeType": "image/png"}, {"type": "weird", "x": 1}]},
+        {"content": [], "_meta": {"vendor/key": "kept", "traceparent": "00-x"}},
+        {"content": [], "structuredContent": {"a": {"id": 1, "result": {}}}},
+    ],
+    ids=["numbers", "unknown members", "other blocks", "_meta", "looks like an envelope"],
+)
 def test_a_result_that_nobody_changes_comes_as_it_was(scene: Scene, result: dict[str, Any]) -> None:
     pair(scene, "result")
     host = scene.start()
@@ -337,12 +413,17 @@ def test_roots_are_answered_from_the_workspace(scene: Scene) -> None:
     assert [root["uri"] for root in roots] == [scene.workspace.resolve().as_uri()]
 
 
-@pytest.mark.parametrize("method, params", [
-    ("sampling/createMessage", {"messages": [], "maxTokens": 1}),
-    ("elicitation/create", {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}),
-    ("nothing/known", {}),
-])
-def test_a_question_that_nobody_can_answer_is_refused_at_once(scene: Scene, method: str, params: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "method, params",
+    [
+        ("sampling/createMessage", {"messages": [], "maxTokens": 1}),
+        ("elicitation/create", {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}),
+        ("nothing/known", {}),
+    ],
+)
+def test_a_question_that_nobody_can_answer_is_refused_at_once(
+    scene: Scene, method: str, params: dict[str, Any]
+) -> None:
     pair(scene, "ask")
     host = scene.start()
     host.handshake()
@@ -355,8 +436,15 @@ def test_a_question_to_a_host_that_declared_it_is_cancelled_until_it_can_be_carr
     pair(scene, "ask")
     host = scene.start()
     host.handshake(capabilities={"elicitation": {}})
-    answer = json_of(host.call("bad__ask", {"method": "elicitation/create", "params": {
-        "message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}}))
+    answer = json_of(
+        host.call(
+            "bad__ask",
+            {
+                "method": "elicitation/create",
+                "params": {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}},
+            },
+        )
+    )
     assert answer["result"] == {"action": "cancel"}
 
 
@@ -380,7 +468,7 @@ def test_a_tool_that_appears_later_is_announced_and_listed(scene: Scene) -> None
     assert len(scene.received("bad", "tools/list")) <= 4, "twenty announcements are not twenty lists"
 
 
-# --- a crowd: many odd servers behind one gateway, none of which may spoil it for another ------------------------------
+# --- a crowd: many odd servers behind one gateway, none of which may spoil it for another -----------------------------
 
 ODD_TOOLS: dict[str, list[Any]] = {
     "twice the same": [{"name": "echo", "title": "one"}, {"name": "echo", "title": "two", "does": "stall"}],
@@ -395,8 +483,13 @@ LISTS: dict[str, dict[str, Any]] = {
     "tools are missing": {"raw": {"tools/list": ['{"jsonrpc":"2.0","id":$ID,"result":{}}']}},
     "tools are numbers": {"raw": {"tools/list": ['{"jsonrpc":"2.0","id":$ID,"result":{"tools":[1,null,"x",[]]}}']}},
     "tools fail": {"errors": {"tools/list": {"code": -32603, "message": "cannot"}}},
-    "tools are deep": {"raw": {"tools/list": ['{"jsonrpc":"2.0","id":$ID,"result":{"tools":' + "[" * 9000 + "]" * 9000 + "}}"]}},
-    "resources fail": {"errors": {"resources/list": {"code": -32603, "message": "x"}}, "resources": [{"uri": "a:b", "name": "x"}]},
+    "tools are deep": {
+        "raw": {"tools/list": ['{"jsonrpc":"2.0","id":$ID,"result":{"tools":' + "[" * 9000 + "]" * 9000 + "}}"]}
+    },
+    "resources fail": {
+        "errors": {"resources/list": {"code": -32603, "message": "x"}},
+        "resources": [{"uri": "a:b", "name": "x"}],
+    },
 }
 STARTS: dict[str, tuple[dict[str, Any], str]] = {
     "crashes": ({"era": "crash-start"}, "cannot start, as asked"),
@@ -416,7 +509,11 @@ PROBES: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "slow-start stateless": ({"era": "stateless", "start": "slow", "delay": 1.5}, ["server/discover"], "stateless"),
 }
 VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
-PAGED = {"two a page": {"page_size": 2}, "one a page": {"page_size": 1}, "stateless pages": {"page_size": 2, "era": "stateless"}}
+PAGED = {
+    "two a page": {"page_size": 2},
+    "one a page": {"page_size": 1},
+    "stateless pages": {"page_size": 2, "era": "stateless"},
+}
 ENDLESS = {"the same cursor": {"repeat_cursor": True}, "pages without end": {"endless_pages": True}}
 
 
@@ -450,7 +547,9 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scene, Hos
 @pytest.mark.parametrize("name", ODD_TOOLS)
 def test_odd_tools_do_not_spoil_the_list(crowd: tuple[Scene, Host], name: str) -> None:
     _, host = crowd
-    listed = [tool for tool in host.request("tools/list")["result"]["tools"] if tool["name"].startswith(slug(name) + "__")]
+    listed = [
+        tool for tool in host.request("tools/list")["result"]["tools"] if tool["name"].startswith(slug(name) + "__")
+    ]
     assert [t["name"] for t in listed].count(f"{slug(name)}__echo") == 1
     assert all(t["inputSchema"]["type"] == "object" for t in listed)
     assert json_of(host.call(f"{slug(name)}__echo", {"n": 1})) == {"n": 1}

@@ -17,7 +17,9 @@ from .plans import Step, steps, towards_gateway
 
 RUN_SECONDS = 120
 """A run of all servers takes about five seconds; past this the driver is ended."""
-MODES = ("full", "progressive")
+PAIRS = [(client.name, mode) for client in CLIENTS for mode in ("full", "progressive")
+         if mode == "full" or not client.name.endswith(("-legacy", "-pinned"))]
+"""Hosts and modes: an SDK that can do several things with the era does them in full mode, and its favourite in both."""
 PATIENT = {"start_timeout_secs": 60, "list_wait_secs": 60, "probe_timeout_secs": 30}
 """Seven servers start at once here, next to whatever else the machine does: none is to count as silent."""
 
@@ -100,7 +102,7 @@ class Runs:
             run.answers[server.name], rest = rest[:count], rest[count:]
 
     def _fresh(self, name: str) -> Path:
-        """A folder for one run; a run that did not get through fails each test that asks for it, but is not tried again."""
+        """A folder for one run; a run that failed fails each test that asks for it, and is not tried again."""
         folder = self._folder / name
         try:
             folder.mkdir()

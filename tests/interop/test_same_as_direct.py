@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 
 from .compare import difference, same, worked
-from .installed import ALL_SERVERS, CLIENTS, Client, Server, unusable
+from .installed import ALL_SERVERS, Client, Server, unusable
 from .plans import LISTS, steps
-from .runs import MODES, Runs, Through, client_named, tools_of
+from .runs import PAIRS, Runs, Through, client_named, tools_of
 
 pytestmark = pytest.mark.interop
 
-# A pinned host says in full mode all that it could say in progressive mode.
-PAIRS = [(client.name, mode) for client in CLIENTS for mode in MODES
-         if not (client.name.endswith("-pinned") and mode == "progressive")]
 TRIPLES = [(*pair, server.name) for pair in PAIRS for server in ALL_SERVERS]
 
 ON_DEMAND = {"get-roots-list"}
@@ -73,7 +70,7 @@ def entries(answer: Any, member: str) -> list[Any]:
     return answer["result"][member] if worked(answer) else []
 
 
-@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS if not client.name.endswith("-pinned")])
+@pytest.mark.parametrize("client_name", [name for name, mode in PAIRS if mode == "progressive"])
 def test_the_progressive_surface_is_four_tools_that_know_all_others(runs: Runs, client_name: str) -> None:
     client = client_named(client_name)
     direct, through = runs.direct(client), runs.through(client, "progressive")

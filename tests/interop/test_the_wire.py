@@ -10,9 +10,11 @@ import pytest
 from kit import alive, schema
 
 from .installed import CLIENTS
-from .runs import MODES, Runs, client_named
+from .runs import PAIRS, Runs, client_named
 
 pytestmark = pytest.mark.interop
+
+HANDSHAKING = [client.name for client in CLIENTS if client.era == "handshake"]
 
 Line = tuple[str, bytes]
 
@@ -30,8 +32,7 @@ def session_of(conversation: list[tuple[str, Any]]) -> str:
     return schema.STATELESS
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS if not client.name.endswith("-pinned")])
+@pytest.mark.parametrize("client_name, mode", PAIRS)
 def test_every_message_of_the_gateway_is_valid_on_both_sides(runs: Runs, client_name: str, mode: str) -> None:
     schema.needed()
     through = runs.through(client_named(client_name), mode)
@@ -61,8 +62,7 @@ def result_texts(lines: list[Line], method: str) -> list[bytes]:
     return texts
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("client_name", [client.name for client in CLIENTS if client.era == "handshake"])
+@pytest.mark.parametrize("client_name, mode", [pair for pair in PAIRS if pair[0] in HANDSHAKING])
 def test_a_result_that_nobody_changes_keeps_its_bytes(runs: Runs, client_name: str, mode: str) -> None:
     """Asked where no era has to be bridged: a handshake host before handshake servers."""
     through = runs.through(client_named(client_name), mode)

@@ -6,9 +6,20 @@ scene.py         a folder with a workspace, stub servers and the gateway before 
 schema.py        judges conversations by the official schemas
 house.py         the rules of the house, as functions over a source tree
 """
+
 from .host import STATELESS, Host, Late, M, alive, descendants, json_of, processes_left, text_of, wait_gone
 from .scene import Scene
 
 __all__ = [
-    "M", "STATELESS", "Host", "Late", "Scene", "alive", "descendants", "json_of", "processes_left", "text_of", "wait_gone",
+    "M",
+    "STATELESS",
+    "Host",
+    "Late",
+    "Scene",
+    "alive",
+    "descendants",
+    "json_of",
+    "processes_left",
+    "text_of",
+    "wait_gone",
 ]

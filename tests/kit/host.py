@@ -3,6 +3,7 @@
 Every wait has a bound. `faults` collects what a gateway must never do (a line that is no JSON-RPC message, an answer
 nobody asked for, a second answer); `close` and `check` raise them.
 """
+
 from __future__ import annotations
 
 import json
@@ -37,25 +38,37 @@ class Host:
     """One gateway process and the conversation with it."""
 
     def __init__(
-        self, config: str | Path, *, env: dict[str, str] | None = None, args: Iterable[str] = (), cwd: str | Path | None = None,
-        command: Iterable[str] | None = None, keep: bool = True,
+        self,
+        config: str | Path,
+        *,
+        env: dict[str, str] | None = None,
+        args: Iterable[str] = (),
+        cwd: str | Path | None = None,
+        command: Iterable[str] | None = None,
+        keep: bool = True,
     ) -> None:
         line = list(command) if command else [sys.executable, "-m", "shack_gateway", "--config", str(config)]
         environ = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
         self.process = subprocess.Popen(
-            [*line, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=environ,
-            cwd=cwd or ROOT)
-        self.keep = keep                    # a load test turns the memory of the conversation off
+            [*line, *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env=environ,
+            cwd=cwd or ROOT,
+        )
+        self.keep = keep  # a load test turns the memory of the conversation off
         self.messages: list[dict[str, Any]] = []
         self.conversation: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[tuple[type, Any], dict[str, Any]] = {}
-        self.stray: list[dict[str, Any]] = []       # errors without an id
+        self.stray: list[dict[str, Any]] = []  # errors without an id
         self.lines: list[bytes] = []
         self.faults: list[str] = []
         self.listens: set[Any] = set()
         self.stderr = b""
-        self.batches = False                # arrays may come back (2025-03-26)
-        self.tolerant = False               # answers to ids we never sent are expected (fuzzing)
+        self.batches = False  # arrays may come back (2025-03-26)
+        self.tolerant = False  # answers to ids we never sent are expected (fuzzing)
         self._sent: dict[tuple[type, Any], int] = {}
         self._number = 0
         self._news = threading.Condition()
@@ -166,7 +179,7 @@ class Host:
         view, end = memoryview(data), time.monotonic() + timeout
         while view:
             try:
-                view = view[os.write(self._stdin, view):]
+                view = view[os.write(self._stdin, view) :]
             except BlockingIOError:
                 left = end - time.monotonic()
                 if left <= 0:
@@ -187,7 +200,13 @@ class Host:
     def send(self, method: str, params: Any = None, *, id: Any = None, **more: Any) -> Any:
         """Send a request and do not wait; gives its id."""
         id = self.next_id() if id is None else id
-        message = {"jsonrpc": "2.0", "id": id, "method": method, **({} if params is None else {"params": params}), **more}
+        message = {
+            "jsonrpc": "2.0",
+            "id": id,
+            "method": method,
+            **({} if params is None else {"params": params}),
+            **more,
+        }
         self.expect(id)
         self._say(message)
         return id
@@ -204,7 +223,7 @@ class Host:
                 self.conversation.append((">", message))
         try:
             line = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
-        except UnicodeEncodeError:      # half a surrogate pair can only be sent escaped
+        except UnicodeEncodeError:  # half a surrogate pair can only be sent escaped
             line = json.dumps(message, separators=(",", ":")).encode()
         self.send_raw(line + b"\n")
 
@@ -223,14 +242,20 @@ class Host:
     @staticmethod
     def meta(capabilities: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """The `_meta` of a stateless request; `log_level="info"` and `token=...` have short names here."""
-        meta = {M + "protocolVersion": STATELESS, M + "clientCapabilities": capabilities or {}, M + "clientInfo": CLIENT}
+        meta = {
+            M + "protocolVersion": STATELESS,
+            M + "clientCapabilities": capabilities or {},
+            M + "clientInfo": CLIENT,
+        }
         if "log_level" in more:
             meta[M + "logLevel"] = more.pop("log_level")
         if "token" in more:
             meta["progressToken"] = more.pop("token")
         return {**meta, **more}
 
-    def ask(self, method: str, params: Any = None, *, timeout: float = PATIENCE, id: Any = None, **meta: Any) -> dict[str, Any]:
+    def ask(
+        self, method: str, params: Any = None, *, timeout: float = PATIENCE, id: Any = None, **meta: Any
+    ) -> dict[str, Any]:
         """A stateless request; gives the whole answer."""
         return self.request(method, {**(params or {}), "_meta": self.meta(**meta)}, id=id, timeout=timeout)
 
@@ -259,10 +284,13 @@ class Host:
         key = type(id), id
         return self.wait(lambda: self.answers.get(key), f"no answer to {id!r}", timeout)  # type: ignore[no-any-return]
 
-    def read_until(self, wanted: Callable[[dict[str, Any]], Any], timeout: float = PATIENCE, *, after: int = 0) -> dict[str, Any]:
+    def read_until(
+        self, wanted: Callable[[dict[str, Any]], Any], timeout: float = PATIENCE, *, after: int = 0
+    ) -> dict[str, Any]:
         """The first message from place `after` on for which `wanted` holds."""
         return self.wait(  # type: ignore[no-any-return]
-            lambda: next((m for m in self.messages[after:] if wanted(m)), None), "the message did not come", timeout)
+            lambda: next((m for m in self.messages[after:] if wanted(m)), None), "the message did not come", timeout
+        )
 
     def notification(self, method: str, timeout: float = PATIENCE, *, after: int = 0) -> dict[str, Any]:
         return self.read_until(lambda m: m.get("method") == method and "id" not in m, timeout, after=after)
@@ -344,9 +372,17 @@ def shape_fault(message: Any) -> str:
     if ("result" in message) == ("error" in message):
         return "neither result nor error, or both"
     if "result" in message:
-        return "" if isinstance(message["result"], dict) and "id" in message else "a result without id or that is no object"
+        return (
+            ""
+            if isinstance(message["result"], dict) and "id" in message
+            else "a result without id or that is no object"
+        )
     error = message["error"]
-    if not isinstance(error, dict) or not isinstance(error.get("code"), int) or not isinstance(error.get("message"), str):
+    if (
+        not isinstance(error, dict)
+        or not isinstance(error.get("code"), int)
+        or not isinstance(error.get("message"), str)
+    ):
         return "an error without code or message"
     return ""
 
@@ -408,7 +444,9 @@ def descendants(pid: int) -> dict[int, str]:
     wave = {pid}
     while wave:
         wave = {child for child, parent in parents.items() if parent in wave}
-        found.update({child: _slurp(f"/proc/{child}/cmdline").replace(b"\0", b" ").decode("utf-8", "replace") for child in wave})
+        found.update(
+            {child: _slurp(f"/proc/{child}/cmdline").replace(b"\0", b" ").decode("utf-8", "replace") for child in wave}
+        )
     return found
 
 

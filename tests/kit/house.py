@@ -2,6 +2,7 @@
 
 The tree is only read and parsed, never imported, so a rule can be tried on a tree that is wrong on purpose.
 """
+
 from __future__ import annotations
 
 import ast
@@ -16,33 +17,111 @@ LEFTOVERS = re.compile(r"\.|__pycache__$|build$|dist$|demo-notes$|.*\.egg-info$"
 """What a build or a run leaves behind; none of it is committed."""
 
 FLOORS = {
-    "__init__": 0, "errors": 0, "slot": 0.5,    # the slot knows one of the errors
-    "wire.splice": 0.5,     # a tool for JSON text that the whole first floor shares
-    "wire": 1, "catalog": 1, "masking": 1, "config": 1,
+    "__init__": 0,
+    "errors": 0,
+    "lazy": 0,
+    "slot": 0.5,  # the slot knows one of the errors
+    "wire.splice": 0.5,  # a tool for JSON text that the whole first floor shares
+    "wire": 1,
+    "catalog": 1,
+    "masking": 1,
+    "config": 1,
     "pipeline": 2,
-    "eras": 3, "core": 3, "pipes": 3, "log": 3, "children": 3,
+    "eras": 3,
+    "core": 3,
+    "pipes": 3,
+    "log": 3,
+    "children": 3,
+    "resolve": 3,
     "config.servers": 3,
-    "host": 4, "downstream": 4, "shell": 4, "store": 4, "config.load": 4,
+    "host": 4,
+    "downstream": 4,
+    "shell": 4,
+    "store": 4,
+    "config.load": 4,
     "app": 5,
-    "cli": 6, "__main__": 7,
-    "demo": -1, "docs": -1,     # stand-alone: import nobody of the house, imported by nobody
+    "cli": 6,
+    "__main__": 7,
+    "demo": -1,
+    "docs": -1,  # stand-alone: import nobody of the house, imported by nobody
 }
-PURE = ("errors", "slot", "wire", "catalog", "masking", "config.fields", "pipeline", "eras", "core")
+PURE = ("errors", "lazy", "slot", "wire", "catalog", "masking", "config.fields", "pipeline", "eras", "core")
 WINDOWLESS = {
-    "__future__", "abc", "base64", "binascii", "bisect", "codecs", "collections", "difflib", "enum", "fnmatch", "functools",
-    "hashlib", "heapq", "hmac", "itertools", "json", "math", "ntpath", "operator", "posixpath", "re", "shlex", "string", "struct",
-    "textwrap", "types", "typing", "unicodedata", "urllib.parse",
+    "__future__",
+    "abc",
+    "base64",
+    "binascii",
+    "bisect",
+    "codecs",
+    "collections",
+    "difflib",
+    "enum",
+    "fnmatch",
+    "functools",
+    "hashlib",
+    "heapq",
+    "hmac",
+    "itertools",
+    "json",
+    "math",
+    "ntpath",
+    "operator",
+    "posixpath",
+    "re",
+    "shlex",
+    "string",
+    "struct",
+    "textwrap",
+    "types",
+    "typing",
+    "unicodedata",
+    "urllib.parse",
 }
 """What of the standard library a pure room may import: values in, values out."""
 HEAVY = {
-    "argparse", "dataclasses", "http", "inspect", "logging", "pathlib", "secrets", "sqlite3", "ssl", "tempfile", "tomllib",
-    "unittest", "urllib.request", "uuid", "xml",
+    "argparse",
+    "dataclasses",
+    "http",
+    "inspect",
+    "logging",
+    "pathlib",
+    "secrets",
+    "sqlite3",
+    "ssl",
+    "tempfile",
+    "tomllib",
+    "unittest",
+    "urllib.request",
+    "uuid",
+    "xml",
 }
 """Costs milliseconds of every start; nothing on the way to `serve` imports it (asyncio's own imports are its own)."""
 POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 POSIX_NAMES = {
-    "os": {"fork", "geteuid", "getpgid", "getuid", "killpg", "mkfifo", "pidfd_open", "set_blocking", "setsid", "waitid", "writev"},
-    "signal": {"SIGCHLD", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGUSR1", "SIGUSR2", "pthread_sigmask", "setitimer"},
+    "os": {
+        "fork",
+        "geteuid",
+        "getpgid",
+        "getuid",
+        "killpg",
+        "mkfifo",
+        "pidfd_open",
+        "set_blocking",
+        "setsid",
+        "waitid",
+        "writev",
+    },
+    "signal": {
+        "SIGCHLD",
+        "SIGHUP",
+        "SIGKILL",
+        "SIGPIPE",
+        "SIGQUIT",
+        "SIGUSR1",
+        "SIGUSR2",
+        "pthread_sigmask",
+        "setitimer",
+    },
 }
 LONGEST_MODULE, LONGEST_FUNCTION = 450, 60
 
@@ -84,7 +163,7 @@ class Module:
     @staticmethod
     def _placed(node: ast.stmt, name: str) -> tuple[ast.stmt, str, str]:
         if name == PACKAGE or name.startswith(PACKAGE + "."):
-            return node, "house", name[len(PACKAGE) + 1:]
+            return node, "house", name[len(PACKAGE) + 1 :]
         return node, "world", name
 
 
@@ -158,7 +237,11 @@ def pure_rooms(house: House) -> list[str]:
             if where == "world" and not _windowless(node, name):
                 found.append(f"{module.path}:{node.lineno} is pure and imports {name}")
         for call in ast.walk(module.tree):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("open", "print", "input"):
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Name)
+                and call.func.id in ("open", "print", "input")
+            ):
                 found.append(f"{module.path}:{call.lineno} is pure and calls {call.func.id}()")
     return found
 
@@ -174,7 +257,8 @@ def standard_library_only(house: House) -> list[str]:
     """Nothing has to be installed."""
     return [
         f"{module.path}:{node.lineno} imports {name}, which is not in the standard library"
-        for module in house.modules.values() for node, where, name in module.imports()
+        for module in house.modules.values()
+        for node, where, name in module.imports()
         if where == "world" and name.partition(".")[0] not in sys.stdlib_module_names
     ]
 
@@ -251,8 +335,11 @@ def any_platform(house: House) -> list[str]:
                 names = [node.module or ""]
             else:
                 names = []
-            found.extend(f"{module.path}:{node.lineno} imports {name}, which Windows lacks"  # type: ignore[attr-defined]
-                         for name in names if name in POSIX_MODULES)
+            found.extend(
+                f"{module.path}:{node.lineno} imports {name}, which Windows lacks"  # type: ignore[attr-defined]
+                for name in names
+                if name in POSIX_MODULES
+            )
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 if node.attr in POSIX_NAMES.get(node.value.id, ()):
                     found.append(f"{module.path}:{node.lineno} needs {node.value.id}.{node.attr} to be imported")
@@ -279,14 +366,20 @@ def _unguarded(tree: ast.AST) -> Iterator[ast.AST]:
 
 def docstrings(house: House) -> list[str]:
     """Every module says in its first line what it is for."""
-    return [f"{module.path} has no docstring" for module in house.modules.values()
-            if not (ast.get_docstring(module.tree) or "").strip()]
+    return [
+        f"{module.path} has no docstring"
+        for module in house.modules.values()
+        if not (ast.get_docstring(module.tree) or "").strip()
+    ]
 
 
 def sizes(house: House) -> list[str]:
     """Modules and functions that can be read at one sitting."""
-    found = [f"{module.path} has {lines} lines" for module in house.modules.values()
-             if (lines := module.text.count("\n")) > LONGEST_MODULE]
+    found = [
+        f"{module.path} has {lines} lines"
+        for module in house.modules.values()
+        if (lines := module.text.count("\n")) > LONGEST_MODULE
+    ]
     for module in house.modules.values():
         for node in ast.walk(module.tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -304,10 +397,11 @@ def no_silent_catch(house: House) -> list[str]:
             if not isinstance(node, ast.ExceptHandler):
                 continue
             caught = "" if node.type is None else ast.unparse(node.type)
-            if node.type is None or re.search(r"\bBaseException\b", caught):
-                if not any(isinstance(inner, ast.Raise) for inner in ast.walk(node)):
-                    found.append(f"{module.path}:{node.lineno} catches everything, also what ends us")
-            elif re.search(r"\bException\b", caught) and all(isinstance(s, (ast.Pass, ast.Continue)) for s in node.body):
+            everything = node.type is None or re.search(r"\bBaseException\b", caught)
+            silent = all(isinstance(statement, (ast.Pass, ast.Continue)) for statement in node.body)
+            if everything and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node)):
+                found.append(f"{module.path}:{node.lineno} catches everything, also what ends us")
+            elif not everything and silent and re.search(r"\bException\b", caught):
                 found.append(f"{module.path}:{node.lineno} catches Exception and says nothing")
     return found
 
@@ -316,7 +410,8 @@ def top_level(root: Path) -> list[str]:
     """The top level of the project is the fixed one. `root` is the project's folder."""
     names = {path.name for path in root.iterdir() if not LEFTOVERS.match(path.name)}
     return [f"{name} does not belong on the top level" for name in sorted(names - TOP_LEVEL)] + [
-        f"{name} is missing from the top level" for name in sorted(TOP_LEVEL - names)]
+        f"{name} is missing from the top level" for name in sorted(TOP_LEVEL - names)
+    ]
 
 
 def typed(house: House) -> list[str]:
@@ -334,13 +429,22 @@ def stage_contract(house: House) -> list[str]:
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and "ORDER" in ast.unparse(node).partition("=")[0]:
             listed = {leaf.id for leaf in ast.walk(node.value) if isinstance(leaf, ast.Name)} if node.value else set()
     prefix = "pipeline.stages."
-    files = {name[len(prefix):]: module for name, module in house.modules.items()
-             if name.startswith(prefix) and "." not in name[len(prefix):]}
-    found.extend(f"{table.path}: ORDER names {name}, and there is no such file" for name in listed - set(files) if table)
+    files = {
+        name[len(prefix) :]: module
+        for name, module in house.modules.items()
+        if name.startswith(prefix) and "." not in name[len(prefix) :]
+    }
+    found.extend(
+        f"{table.path}: ORDER names {name}, and there is no such file" for name in listed - set(files) if table
+    )
     for name, module in files.items():
         defined = {t.id for s in module.tree.body for t in _targets(s)}
         functions = {s.name: s for s in module.tree.body if isinstance(s, ast.FunctionDef)}
-        stages = [s for s in module.tree.body if isinstance(s, ast.ClassDef) and any("Stage" in ast.unparse(b) for b in s.bases)]
+        stages = [
+            s
+            for s in module.tree.body
+            if isinstance(s, ast.ClassDef) and any("Stage" in ast.unparse(b) for b in s.bases)
+        ]
         private = name.startswith("_")
         if private:
             continue
@@ -355,8 +459,16 @@ def stage_contract(house: House) -> list[str]:
         if not stages:
             found.append(f"{module.path} has no subclass of Stage")
         for stage in stages:
-            own = next((s.value.value for s in stage.body if isinstance(s, (ast.Assign, ast.AnnAssign))
-                        and any(t.id == "name" for t in _targets(s)) and isinstance(s.value, ast.Constant)), None)
+            own = next(
+                (
+                    s.value.value
+                    for s in stage.body
+                    if isinstance(s, (ast.Assign, ast.AnnAssign))
+                    and any(t.id == "name" for t in _targets(s))
+                    and isinstance(s.value, ast.Constant)
+                ),
+                None,
+            )
             if own is None or own in names:
                 found.append(f"{module.path}: {stage.name} has no name of its own")
             names[own] = stage.name

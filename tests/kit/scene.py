@@ -1,4 +1,5 @@
 """One test's world: a folder, a workspace in it, scripted servers, and the real gateway before them."""
+
 from __future__ import annotations
 
 import json
@@ -25,9 +26,11 @@ class Scene:
         self.servers: dict[str, dict[str, Any]] = {}
         self.hosts: list[Host] = []
         self.marker = str(folder)
-        self.lenient = False                # the test judges leftovers and faults by itself
+        self.lenient = False  # the test judges leftovers and faults by itself
 
-    def server(self, name: str, *tools: Any, entry: dict[str, Any] | None = None, log: bool = True, **script: Any) -> None:
+    def server(
+        self, name: str, *tools: Any, entry: dict[str, Any] | None = None, log: bool = True, **script: Any
+    ) -> None:
         """A stub server; `script` as `stub_server` reads it, `entry` is added to its entry in the configuration."""
         script = {"name": name, **script}
         if tools:
@@ -59,8 +62,14 @@ class Scene:
         """`python -m shack_gateway ARGS` to its end."""
         environ = {**os.environ, **self.environ(), "PYTHONPATH": str(ROOT)}
         return subprocess.run(
-            [sys.executable, "-m", "shack_gateway", *args], input=stdin, capture_output=True, timeout=timeout, env=environ,
-            cwd=self.folder, check=False)
+            [sys.executable, "-m", "shack_gateway", *args],
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            env=environ,
+            cwd=self.folder,
+            check=False,
+        )
 
     def received(self, name: str, method: str = "") -> list[dict[str, Any]]:
         """What reached a server, or only the messages of one method."""

@@ -2,8 +2,9 @@
 
 A request and a notification are validated whole, by the definition of their method; of an answer the envelope and the
 result, by the definition of the method that was asked. 2024-11-05 and 2025-03-26 are judged by 2025-06-18, which
-allows nearly all that they allow. `jsonschema` is a test-only extra: call `needed()` first, it skips where it is missing.
+allows nearly all that they allow. `jsonschema` is a test-only extra: `needed()` skips without it.
 """
+
 from __future__ import annotations
 
 import json
@@ -16,34 +17,60 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "schema"
 FILES = {
-    "2024-11-05": "2025-06-18", "2025-03-26": "2025-06-18", "2025-06-18": "2025-06-18", "2025-11-25": "2025-11-25",
+    "2024-11-05": "2025-06-18",
+    "2025-03-26": "2025-06-18",
+    "2025-06-18": "2025-06-18",
+    "2025-11-25": "2025-11-25",
     "2026-07-28": "2026-07-28",
 }
 M = "io.modelcontextprotocol/"
 STATELESS = "2026-07-28"
 
 REQUESTS = {
-    "initialize": "InitializeRequest", "ping": "PingRequest", "server/discover": "DiscoverRequest",
-    "tools/list": "ListToolsRequest", "tools/call": "CallToolRequest",
-    "resources/list": "ListResourcesRequest", "resources/templates/list": "ListResourceTemplatesRequest",
-    "resources/read": "ReadResourceRequest", "resources/subscribe": "SubscribeRequest",
+    "initialize": "InitializeRequest",
+    "ping": "PingRequest",
+    "server/discover": "DiscoverRequest",
+    "tools/list": "ListToolsRequest",
+    "tools/call": "CallToolRequest",
+    "resources/list": "ListResourcesRequest",
+    "resources/templates/list": "ListResourceTemplatesRequest",
+    "resources/read": "ReadResourceRequest",
+    "resources/subscribe": "SubscribeRequest",
     "resources/unsubscribe": "UnsubscribeRequest",
-    "prompts/list": "ListPromptsRequest", "prompts/get": "GetPromptRequest", "completion/complete": "CompleteRequest",
-    "logging/setLevel": "SetLevelRequest", "subscriptions/listen": "SubscriptionsListenRequest",
-    "roots/list": "ListRootsRequest", "sampling/createMessage": "CreateMessageRequest", "elicitation/create": "ElicitRequest",
+    "prompts/list": "ListPromptsRequest",
+    "prompts/get": "GetPromptRequest",
+    "completion/complete": "CompleteRequest",
+    "logging/setLevel": "SetLevelRequest",
+    "subscriptions/listen": "SubscriptionsListenRequest",
+    "roots/list": "ListRootsRequest",
+    "sampling/createMessage": "CreateMessageRequest",
+    "elicitation/create": "ElicitRequest",
 }
 RESULTS = {
-    "initialize": "InitializeResult", "ping": "EmptyResult", "server/discover": "DiscoverResult",
-    "tools/list": "ListToolsResult", "tools/call": "CallToolResult",
-    "resources/list": "ListResourcesResult", "resources/templates/list": "ListResourceTemplatesResult",
-    "resources/read": "ReadResourceResult", "resources/subscribe": "EmptyResult", "resources/unsubscribe": "EmptyResult",
-    "prompts/list": "ListPromptsResult", "prompts/get": "GetPromptResult", "completion/complete": "CompleteResult",
-    "logging/setLevel": "EmptyResult", "subscriptions/listen": "SubscriptionsListenResult",
-    "roots/list": "ListRootsResult", "sampling/createMessage": "CreateMessageResult", "elicitation/create": "ElicitResult",
+    "initialize": "InitializeResult",
+    "ping": "EmptyResult",
+    "server/discover": "DiscoverResult",
+    "tools/list": "ListToolsResult",
+    "tools/call": "CallToolResult",
+    "resources/list": "ListResourcesResult",
+    "resources/templates/list": "ListResourceTemplatesResult",
+    "resources/read": "ReadResourceResult",
+    "resources/subscribe": "EmptyResult",
+    "resources/unsubscribe": "EmptyResult",
+    "prompts/list": "ListPromptsResult",
+    "prompts/get": "GetPromptResult",
+    "completion/complete": "CompleteResult",
+    "logging/setLevel": "EmptyResult",
+    "subscriptions/listen": "SubscriptionsListenResult",
+    "roots/list": "ListRootsResult",
+    "sampling/createMessage": "CreateMessageResult",
+    "elicitation/create": "ElicitResult",
 }
 NOTIFICATIONS = {
-    "notifications/initialized": "InitializedNotification", "notifications/cancelled": "CancelledNotification",
-    "notifications/progress": "ProgressNotification", "notifications/message": "LoggingMessageNotification",
+    "notifications/initialized": "InitializedNotification",
+    "notifications/cancelled": "CancelledNotification",
+    "notifications/progress": "ProgressNotification",
+    "notifications/message": "LoggingMessageNotification",
     "notifications/tools/list_changed": "ToolListChangedNotification",
     "notifications/prompts/list_changed": "PromptListChangedNotification",
     "notifications/resources/list_changed": "ResourceListChangedNotification",
@@ -127,11 +154,18 @@ def _era_of_notification(message: dict[str, Any], version: str) -> str:
 
 def _judge_answer(message: dict[str, Any], asked: tuple[str, str] | None, version: str) -> list[str]:
     method, era = asked or ("", version)
-    error, result = ("JSONRPCError", "JSONRPCResponse") if FILES[era] == "2025-06-18" else (
-        "JSONRPCErrorResponse", "JSONRPCResultResponse")
+    error, result = (
+        ("JSONRPCError", "JSONRPCResponse")
+        if FILES[era] == "2025-06-18"
+        else ("JSONRPCErrorResponse", "JSONRPCResultResponse")
+    )
     if "error" in message:
-        # Before 2025-11-25 no schema allows an error without id, and none allows a null one: judged by the newer schema.
-        return faults("2025-11-25", "JSONRPCErrorResponse", message) if "id" not in message else faults(era, error, message)
+        # Before 2025-11-25 no schema allows an error without id, and none allows a null one: judged by the newer one.
+        return (
+            faults("2025-11-25", "JSONRPCErrorResponse", message)
+            if "id" not in message
+            else faults(era, error, message)
+        )
     said = faults(era, result, message)
     if asked is None:
         return [*said, "an answer to nothing that was asked"]

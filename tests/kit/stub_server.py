@@ -17,6 +17,7 @@ The only argument is the script: JSON text, or the path of a file that holds it.
     capabilities        added to, or with null taken from, what it declares
     says                lines for stderr at the start
 """
+
 from __future__ import annotations
 
 import json
@@ -90,7 +91,7 @@ class Stub:
     def __init__(self, script):
         self.script = {**script, **PRESETS.get(script.get("era"), {})}
         self.name = self.script.get("name", "stub")
-        self.era = self.script.get("era", "handshake")      # "dual" becomes one of the others with the first request
+        self.era = self.script.get("era", "handshake")  # "dual" becomes one of the others with the first request
         self.greeted, self.level, self.deaf = False, None, False
         self.version = self.script.get("version")
         self.tools = [stub_tools.declare(tool) for tool in self.script.get("tools", ["echo"])]
@@ -110,7 +111,7 @@ class Stub:
         with self._lock:
             view = memoryview(data)
             while view:
-                view = view[os.write(1, view):]
+                view = view[os.write(1, view) :]
 
     def send(self, message):
         self.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
@@ -315,7 +316,7 @@ class Stub:
             start = int(cursor) if cursor is not None else 0
         except ValueError:
             raise Fail(-32602, "Invalid cursor") from None
-        result = {key: items[start: start + size] if size else items}
+        result = {key: items[start : start + size] if size else items}
         if self.script.get("repeat_cursor"):
             result["nextCursor"] = "0"
         elif self.script.get("endless_pages"):
@@ -392,12 +393,21 @@ class Stub:
 
 
 SERVED = {
-    "initialize": Stub.initialize, "server/discover": Stub.discover, "ping": Stub.ping,
-    "tools/list": Stub.list_tools, "tools/call": Stub.call_tool,
-    "resources/list": Stub.list_resources, "resources/templates/list": Stub.list_templates, "resources/read": Stub.read,
-    "resources/subscribe": Stub.subscribe, "resources/unsubscribe": Stub.unsubscribe,
-    "prompts/list": Stub.list_prompts, "prompts/get": Stub.get_prompt, "completion/complete": Stub.complete,
-    "logging/setLevel": Stub.set_level, "subscriptions/listen": Stub.listen,
+    "initialize": Stub.initialize,
+    "server/discover": Stub.discover,
+    "ping": Stub.ping,
+    "tools/list": Stub.list_tools,
+    "tools/call": Stub.call_tool,
+    "resources/list": Stub.list_resources,
+    "resources/templates/list": Stub.list_templates,
+    "resources/read": Stub.read,
+    "resources/subscribe": Stub.subscribe,
+    "resources/unsubscribe": Stub.unsubscribe,
+    "prompts/list": Stub.list_prompts,
+    "prompts/get": Stub.get_prompt,
+    "completion/complete": Stub.complete,
+    "logging/setLevel": Stub.set_level,
+    "subscriptions/listen": Stub.listen,
 }
 
 

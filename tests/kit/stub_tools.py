@@ -3,6 +3,7 @@
 Every function takes the server, the request's id, the tool's arguments (those of the script's `with` included) and the
 request's params. `DOES` names them; a tool of the script is a name from it, or an object whose `does` is one.
 """
+
 from __future__ import annotations
 
 import json
@@ -13,11 +14,22 @@ import time
 
 M = "io.modelcontextprotocol/"
 JUNK = (
-    b"Debugger listening on port 9229\n", b"\n", b"[1,2]\n", b"5\n", b'"text"\n', b"null\n", b"{\n",
-    b"\xff\xfe\x00junk\n", b'{"id":[],"result":1}\n',
-    b'{"jsonrpc":"2.0"}\n', b'{"jsonrpc":"1.0","id":1,"result":{}}\n', b'{"jsonrpc":"2.0","id":null,"result":{}}\n',
-    b'{"jsonrpc":"2.0","id":987654321,"result":{}}\n', b'{"jsonrpc":"2.0","id":true,"result":{}}\n',
-    b'{"jsonrpc":"2.0","method":5}\n', b'{"jsonrpc":"2.0","method":"notifications/message"}\n',
+    b"Debugger listening on port 9229\n",
+    b"\n",
+    b"[1,2]\n",
+    b"5\n",
+    b'"text"\n',
+    b"null\n",
+    b"{\n",
+    b"\xff\xfe\x00junk\n",
+    b'{"id":[],"result":1}\n',
+    b'{"jsonrpc":"2.0"}\n',
+    b'{"jsonrpc":"1.0","id":1,"result":{}}\n',
+    b'{"jsonrpc":"2.0","id":null,"result":{}}\n',
+    b'{"jsonrpc":"2.0","id":987654321,"result":{}}\n',
+    b'{"jsonrpc":"2.0","id":true,"result":{}}\n',
+    b'{"jsonrpc":"2.0","method":5}\n',
+    b'{"jsonrpc":"2.0","method":"notifications/message"}\n',
     b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"nobody","progress":1}}\n',
     b'{"jsonrpc":"2.0","method":"notifications/progress","params":[]}\n',
     b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}\n',
@@ -169,7 +181,7 @@ def level(stub, id, arguments, params):
 
 
 def spawn(stub, id, arguments, params):
-    """Leaves a grandchild behind: `kind` plain, stubborn (ignores TERM) or setsid; `pipe`: with our stdout open in it."""
+    """Leaves a grandchild behind: `kind` plain, stubborn (ignores TERM) or setsid; `pipe`: with our stdout."""
     import subprocess
 
     kind = arguments.get("kind", "plain")
@@ -179,8 +191,12 @@ def spawn(stub, id, arguments, params):
     code += "time.sleep(600)"
     stdout = None if arguments.get("pipe") else subprocess.DEVNULL
     child = subprocess.Popen(
-        [sys.executable, "-S", "-c", code, *sys.argv[1:]], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stdout,
-        start_new_session=kind == "setsid")
+        [sys.executable, "-S", "-c", code, *sys.argv[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stdout,
+        start_new_session=kind == "setsid",
+    )
     text(stub, id, str(child.pid))
     if arguments.get("then") == "crash":
         os._exit(9)
@@ -294,6 +310,7 @@ def other_ids(stub, id, arguments, params):
 
 
 DOES = {
-    name: does for name, does in list(globals().items())
+    name: does
+    for name, does in list(globals().items())
     if callable(does) and getattr(does, "__module__", "") == __name__ and name not in ("declare", "text", "envelope")
 }

@@ -79,7 +79,8 @@ INSIDE = [
     "{root}/a.txt",
     "{root}/new", "/{root}/a.txt", "sub/../a.txt", "inner/x", "inner/../a.txt", " a.txt", "My Notes/x",
     "file://{root}/a.txt",
-    "file:///{root}/a.txt", "a%2fb", "%61.txt", "..a", "...", "a..b/c", "-rf", "a:b", "$HOME/x", "日本.txt", "a\\b",
+    "file:///{root}/a.txt", "file://localhost{root}/a.txt", "a%2fb", "%61.txt", "..a", "...", "a..b/c", "-rf", "a:b",
+    "$HOME/x", "日本.txt", "a\\b",
     "dir/~x",
     "./~x", "https://example.com/x",
 ]

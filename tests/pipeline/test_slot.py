@@ -48,6 +48,21 @@ def test_a_slot_that_is_settled_already_is_not_waited_for() -> None:
     slot: Slot[None] = Slot()
     slot.settle(None)
     assert Watch(value_of(slot)).step().finished == [None]
+    with pytest.raises(StopIteration):
+        value_of(slot).send(None)
+
+
+@pytest.mark.parametrize("end", ["return", "raise", "cancelled"])
+def test_what_has_ended_is_not_run_again(end: str) -> None:
+    async def ends() -> str:
+        if end == "raise":
+            raise ValueError("broken")
+        if end == "cancelled":
+            raise Cancelled()
+        return "done"
+
+    watch = Watch(ends()).step().step()
+    assert (len(watch.finished), len(watch.faults)) == ((end == "return"), (end == "raise"))
 
 
 def test_slots_one_after_the_other_are_each_waited_for() -> None:
@@ -126,8 +141,10 @@ def test_a_coroutine_that_will_not_be_cancelled_is_ended_all_the_same(end: str) 
                 await Slot[None]()
         return "done"
 
-    watch = Watch(stubborn()).step()
+    coroutine = stubborn()
+    watch = Watch(coroutine).step()
     watch.drive.cancel()
+    assert coroutine.cr_frame is None, "it is closed, not left to the collector"
     assert (watch.finished, watch.faults) == ([], [])
 
 

@@ -2,11 +2,12 @@
 
 A step is a message, or a line of bytes as it is; `LATER` stands where something comes by itself.
 """
+
 from __future__ import annotations
 
 from typing import Any
 
-from kit import M, Host, Scene
+from kit import Host, M, Scene
 
 HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 STATELESS = "2026-07-28"
@@ -19,15 +20,31 @@ LATER = object()
 def furnish(scene: Scene, era: str) -> None:
     """The one server of every conversation."""
     scene.server(
-        "alpha", {"name": "echo", "title": "Echo", "annotations": {"readOnlyHint": True}, "inputSchema": {
-            "type": "object", "properties": {"text": {"type": "string"}}}},
+        "alpha",
+        {
+            "name": "echo",
+            "title": "Echo",
+            "annotations": {"readOnlyHint": True},
+            "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
+        },
         {"name": "structured", "outputSchema": {"type": "object", "properties": {"n": {"type": "number"}}}},
-        "tool_error", "error", "progress", "log", "add_tool", "update", "stall", "whole", "ask", "input_required",
-        era=era, instructions="I am a stub.",
+        "tool_error",
+        "error",
+        "progress",
+        "log",
+        "add_tool",
+        "update",
+        "stall",
+        "whole",
+        "ask",
+        "input_required",
+        era=era,
+        instructions="I am a stub.",
         resources=[{"uri": "note://one", "name": "one", "mimeType": "text/plain", "text": "First note"}],
         templates=[{"uriTemplate": "made://{name}", "name": "made"}],
         prompts=[{"name": "greet", "description": "Greets", "arguments": [{"name": "who", "required": True}]}],
-        completions=["one", "two"])
+        completions=["one", "two"],
+    )
 
 
 class Script:
@@ -72,7 +89,10 @@ def steps(host: str, server: str) -> list[Any]:
 
 
 def _greet(script: Script, version: str) -> None:
-    script.ask("initialize", {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "raw-host", "version": "1.0"}})
+    script.ask(
+        "initialize",
+        {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "raw-host", "version": "1.0"}},
+    )
     script.tell("notifications/initialized")
     script.ask("ping", id="ping")
     script.ask("tools/list")
@@ -85,7 +105,12 @@ def _greet_stateless(script: Script, version: str) -> None:
 
 def _tools(script: Script, server: str) -> None:
     script.call("alpha__echo", {"text": "ü☃\u2028 and 12345678901234567890"})
-    script.call("alpha__whole", {"n": 1.50}, traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", **{"vendor/key": [1]})
+    script.call(
+        "alpha__whole",
+        {"n": 1.50},
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        **{"vendor/key": [1]},
+    )
     script.call("alpha__structured", {"value": {"n": 1}})
     script.call("alpha__tool_error")
     script.call("alpha__error", {"code": 4711, "message": "no luck", "data": {"why": "asked for"}})
@@ -94,8 +119,14 @@ def _tools(script: Script, server: str) -> None:
         script.call("alpha__input_required")
     else:
         script.call("alpha__ask", {"method": "roots/list", "id": "r-1"})
-        script.call("alpha__ask", {"method": "elicitation/create", "id": 7, "params": {
-            "message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}})
+        script.call(
+            "alpha__ask",
+            {
+                "method": "elicitation/create",
+                "id": 7,
+                "params": {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}},
+            },
+        )
     script.call("alpha__ecco")
     script.call("nobody__echo")
     script.call("alpha__structured", {"query": "secret plans"})
@@ -123,8 +154,14 @@ def _prompts(script: Script) -> None:
     script.ask("prompts/list")
     script.ask("prompts/get", {"name": "alpha__greet", "arguments": {"who": "you"}})
     script.ask("prompts/get", {"name": "alpha__great"})
-    script.ask("completion/complete", {"ref": {"type": "ref/prompt", "name": "alpha__greet"}, "argument": {"name": "who", "value": "y"}})
-    script.ask("completion/complete", {"ref": {"type": "ref/resource", "uri": "made://{name}"}, "argument": {"name": "name", "value": ""}})
+    script.ask(
+        "completion/complete",
+        {"ref": {"type": "ref/prompt", "name": "alpha__greet"}, "argument": {"name": "who", "value": "y"}},
+    )
+    script.ask(
+        "completion/complete",
+        {"ref": {"type": "ref/resource", "uri": "made://{name}"}, "argument": {"name": "name", "value": ""}},
+    )
 
 
 def _changes(script: Script) -> None:
@@ -132,7 +169,7 @@ def _changes(script: Script) -> None:
     script.call("alpha__log", {"level": "info", "text": "not wanted", "force": True})
     script.call("alpha__log", {"level": "error", "text": "wanted", "force": True})
     script.ask("resources/subscribe", {"uri": "note://one"})
-    script.call("alpha__echo")      # by now the server knows
+    script.call("alpha__echo")  # by now the server knows
     script.call("alpha__update", {"id": "note://one"})
     script.ask("resources/unsubscribe", {"uri": "note://one"})
     script.call("alpha__add_tool", {"tool": "extra"})
@@ -146,7 +183,7 @@ def _listen(script: Script) -> None:
     wanted = {"toolsListChanged": True, "resourceSubscriptions": ["note://one", "nowhere://x"]}
     script.ask("subscriptions/listen", {"notifications": wanted}, id="listen-1")
     script.steps.append(LATER)
-    script.call("alpha__echo")      # by now the server knows
+    script.call("alpha__echo")  # by now the server knows
     script.call("alpha__update", {"id": "note://one"})
     script.call("alpha__add_tool", {"tool": "extra"})
     script.steps.append(LATER)
@@ -166,7 +203,9 @@ def _faults(script: Script, host: str) -> None:
     script.steps.append(LATER)
     if host == "2025-03-26":
         script.steps.append(LATER)
-        script.steps.append(b'[{"jsonrpc":"2.0","id":"b1","method":"ping"},{"jsonrpc":"2.0","id":"b2","method":"nothing"}]')
+        script.steps.append(
+            b'[{"jsonrpc":"2.0","id":"b1","method":"ping"},{"jsonrpc":"2.0","id":"b2","method":"nothing"}]'
+        )
         script.steps.append(LATER)
     if host == STATELESS:
         meta = {**Host.meta(), M + "protocolVersion": "2031-01-01"}

@@ -2,10 +2,11 @@
 
     SHACK_RECORD=1 python -m pytest tests/transcripts      records them anew; the difference is to be read and reviewed
 
-A line of a transcript is `> ` and what the host sends, or `< ` and what the gateway sends. `<WORKSPACE>` and `<VERSION>`
-stand for what differs from run to run. Every line of the gateway is also judged by the official schemas, and so is
+A line of a transcript is `> ` and what the host sends, or `< ` and what the gateway sends; `<WORKSPACE>` and
+`<VERSION>` stand for what differs from run to run. Every line of the gateway is also judged by the official schemas, and so is
 every line that reached the server.
 """
+
 from __future__ import annotations
 
 import json
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transcripts import scenario
 
 import shack_gateway
 from kit import Host, Scene, schema
+from transcripts import scenario
 
 HERE = Path(__file__).parent
 RECORD = os.environ.get("SHACK_RECORD", "") not in ("", "0")
@@ -64,7 +65,7 @@ class Stage:
                 return self.rest(known - self.read)
 
     def rest(self, count: int | None = None) -> list[str]:
-        lines = self.host.lines[self.read: None if count is None else self.read + count]
+        lines = self.host.lines[self.read : None if count is None else self.read + count]
         self.read += len(lines)
         return [self.written(line) for line in lines]
 
@@ -85,7 +86,12 @@ def record(stage: Stage, host: str, server: str) -> None:
         text = step.decode() if isinstance(step, bytes) else json.dumps(step, ensure_ascii=False)
         out.append("> " + text)
         stage.send(text)
-        if isinstance(step, dict) and "id" in step and "alpha__stall" not in text and step["method"] != "subscriptions/listen":
+        if (
+            isinstance(step, dict)
+            and "id" in step
+            and "alpha__stall" not in text
+            and step["method"] != "subscriptions/listen"
+        ):
             key = type(step["id"]), step["id"]
             stage.host.wait(lambda key=key: key in stage.host.answers, f"no answer to {text}")
             out.extend("< " + line for line in stage.rest())

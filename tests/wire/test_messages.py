@@ -1,4 +1,5 @@
 """wire/messages.py: lines out of bytes, messages out of lines, and lines again."""
+
 from __future__ import annotations
 
 import json
@@ -38,7 +39,7 @@ def cut(data: bytes, rng: random.Random, most: int) -> list[bytes]:
     pieces, at = [], 0
     while at < len(data):
         size = rng.randint(1, most)
-        pieces.append(data[at: at + size])
+        pieces.append(data[at : at + size])
         at += size
     return pieces
 
@@ -46,17 +47,31 @@ def cut(data: bytes, rng: random.Random, most: int) -> list[bytes]:
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stream, lines", [
-    (b"a\nb\n", [b"a", b"b"]),
-    (b"a\r\nb\r\n", [b"a", b"b"]),
-    (b"a\r\r\n", [b"a\r"]),
-    (b"\n\n \n\t\r\n\r\na\n", [b"a"]),
-    ("\u2028 \u2029 \u0085 \x0b \x0c \x1c\n".encode(), ["\u2028 \u2029 \u0085 \x0b \x0c \x1c".encode()]),
-    (b"a\rb\n", [b"a\rb"]),
-    (b"12345678\n123456789\nab\n", [b"12345678", 9, b"ab"]),
-    (b"1234567\r\n12345678\r\n", [b"1234567", 9]),
-    (b"x" * 100 + b"\nok\n", [100, b"ok"]),
-], ids=["two", "CRLF", "only one CR", "blank", "other line ends are text", "CR inside", "too long", "CR counts", "far too long"])
+@pytest.mark.parametrize(
+    "stream, lines",
+    [
+        (b"a\nb\n", [b"a", b"b"]),
+        (b"a\r\nb\r\n", [b"a", b"b"]),
+        (b"a\r\r\n", [b"a\r"]),
+        (b"\n\n \n\t\r\n\r\na\n", [b"a"]),
+        ("\u2028 \u2029 \u0085 \x0b \x0c \x1c\n".encode(), ["\u2028 \u2029 \u0085 \x0b \x0c \x1c".encode()]),
+        (b"a\rb\n", [b"a\rb"]),
+        (b"12345678\n123456789\nab\n", [b"12345678", 9, b"ab"]),
+        (b"1234567\r\n12345678\r\n", [b"1234567", 9]),
+        (b"x" * 100 + b"\nok\n", [100, b"ok"]),
+    ],
+    ids=[
+        "two",
+        "CRLF",
+        "only one CR",
+        "blank",
+        "other line ends are text",
+        "CR inside",
+        "too long",
+        "CR counts",
+        "far too long",
+    ],
+)
 def test_a_stream_is_cut_at_line_feeds_only(stream: bytes, lines: list[Any]) -> None:
     limit = 8 if any(isinstance(line, int) for line in lines) else 100
     assert plain(Lines(limit).feed(stream)) == lines
@@ -96,7 +111,9 @@ def test_an_endless_line_is_not_kept() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_line_that_is_too_long_is_told_by_its_own_beginning(seed: int) -> None:
     rng, limit = random.Random(seed), 2 * HEAD
-    stream = b"".join(b"%d-" % number + bytes((97 + number,)) * rng.randint(limit, 3 * limit) + b"\n" for number in range(9))
+    stream = b"".join(
+        b"%d-" % number + bytes((97 + number,)) * rng.randint(limit, 3 * limit) + b"\n" for number in range(9)
+    )
     whole = Lines(limit).feed(stream)
     assert [line.head for line in whole] == [line[:HEAD] for line in stream.split(b"\n")[:-1]]  # type: ignore[union-attr]
     for most in (1, 100, 1000, 5000):
@@ -116,23 +133,27 @@ def test_a_large_line_stays_in_pieces() -> None:
 # --- messages --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line, expected", [
-    ('{"jsonrpc":"2.0","id":1,"method":"m"}', Request(1, "m", {})),
-    ('{"jsonrpc":"2.0","id":"1","method":"m","params":{"a":1}}', Request("1", "m", {"a": 1})),
-    ('{"jsonrpc":"2.0","id":"","method":"m"}', Request("", "m", {})),
-    ('{"jsonrpc":"2.0","id":-9007199254740993,"method":"m"}', Request(-9007199254740993, "m", {})),
-    ('{"method":"m","id":0,"jsonrpc":"2.0","params":null}', Request(0, "m", {})),
-    ('{"jsonrpc":"2.0","id":"\\ud83d","method":"m"}', Request("\ud83d", "m", {})),
-    ('{"jsonrpc":"2.0","method":"m"}', Notification("m", {})),
-    ('{"jsonrpc":"2.0","id":null,"method":"m"}', Notification("m", {})),
-    (' \t{"jsonrpc":"2.0","method":"m"} ', Notification("m", {})),
-    ('{"jsonrpc":"2.0"}', None),
-    ('{"jsonrpc":"2.0","id":1,"error":{"code":-5,"message":"no","data":[1]}}', ErrorAnswer(1, -5, "no", [1])),
-    ('{"jsonrpc":"2.0","id":1,"error":"no"}', ErrorAnswer(1, -32603, "error without a code: no")),
-    ('{"jsonrpc":"2.0","id":1,"error":{"code":"x","message":5}}', ErrorAnswer(1, -32603, "error")),
-    ('[]', []),
-    ('[1,{"a":2}]', [1, {"a": 2}]),
-], ids=lambda value: value[:44] if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        ('{"jsonrpc":"2.0","id":1,"method":"m"}', Request(1, "m", {})),
+        ('{"jsonrpc":"2.0","id":"1","method":"m","params":{"a":1}}', Request("1", "m", {"a": 1})),
+        ('{"jsonrpc":"2.0","id":"","method":"m"}', Request("", "m", {})),
+        ('{"jsonrpc":"2.0","id":-9007199254740993,"method":"m"}', Request(-9007199254740993, "m", {})),
+        ('{"method":"m","id":0,"jsonrpc":"2.0","params":null}', Request(0, "m", {})),
+        ('{"jsonrpc":"2.0","id":"\\ud83d","method":"m"}', Request("\ud83d", "m", {})),
+        ('{"jsonrpc":"2.0","method":"m"}', Notification("m", {})),
+        ('{"jsonrpc":"2.0","id":null,"method":"m"}', Notification("m", {})),
+        (' \t{"jsonrpc":"2.0","method":"m"} ', Notification("m", {})),
+        ('{"jsonrpc":"2.0"}', None),
+        ('{"jsonrpc":"2.0","id":1,"error":{"code":-5,"message":"no","data":[1]}}', ErrorAnswer(1, -5, "no", [1])),
+        ('{"jsonrpc":"2.0","id":1,"error":"no"}', ErrorAnswer(1, -32603, "error without a code: no")),
+        ('{"jsonrpc":"2.0","id":1,"error":{"code":"x","message":5}}', ErrorAnswer(1, -32603, "error")),
+        ("[]", []),
+        ('[1,{"a":2}]', [1, {"a": 2}]),
+    ],
+    ids=lambda value: value[:44] if isinstance(value, str) else "",
+)
 def test_a_line_says_what_it_says(line: str, expected: Any) -> None:
     found = read(line.encode("utf-8", "surrogatepass"))
     assert found == expected and type(found) is type(expected)
@@ -140,36 +161,40 @@ def test_a_line_says_what_it_says(line: str, expected: Any) -> None:
         assert type(found.id) is type(expected.id)
 
 
-@pytest.mark.parametrize("line, kind, id", [
-    (b"", "parse", None),
-    (b"hello", "parse", None),
-    (b'{"jsonrpc":"2.0","id":1,', "parse", None),
-    (b'{"jsonrpc":"2.0","id":1,"method":"m"}}', "parse", None),
-    (b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"n":NaN}}', "parse", None),
-    (b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"n":-Infinity}}', "parse", None),
-    (b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', "parse", None),
-    (b'\xef\xbb\xbf{"jsonrpc":"2.0","id":1,"method":"m"}', "parse", None),
-    (b'{"jsonrpc":"2.0","id":1,"method":"m","params":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "parse", None),
-    (b"5", "invalid request", None),
-    (b'"text"', "invalid request", None),
-    (b"null", "invalid request", None),
-    (b"true", "invalid request", None),
-    (b"{}", "invalid request", None),
-    (b'{"id":1}', "invalid request", 1),
-    (b'{"jsonrpc":"2.0","id":"x"}', "invalid request", "x"),
-    (b'{"jsonrpc":"2.0","id":true,"method":"m"}', "invalid request", None),
-    (b'{"jsonrpc":"2.0","id":1.5,"method":"m"}', "invalid request", None),
-    (b'{"jsonrpc":"2.0","id":[],"method":"m"}', "invalid request", None),
-    (b'{"jsonrpc":"2.0","id":{},"method":"m"}', "invalid request", None),
-    (b'{"jsonrpc":"2.0","id":7,"method":5}', "invalid request", 7),
-    (b'{"jsonrpc":"2.0","id":7,"method":null}', "invalid request", 7),
-    (b'{"jsonrpc":"1.0","id":7,"method":"m"}', "invalid request", 7),
-    (b'{"id":7,"method":"m"}', "invalid request", 7),
-    (b'{"jsonrpc":2.0,"id":7,"method":"m"}', "invalid request", 7),
-    (b'{"jsonrpc":"2.0","id":7,"method":"m","params":[1]}', "bad params", 7),
-    (b'{"jsonrpc":"2.0","id":7,"method":"m","params":"x"}', "bad params", 7),
-    (b'{"jsonrpc":"2.0","id":7,"method":"m","params":0}', "bad params", 7),
-], ids=lambda value: repr(value[:50]) if isinstance(value, bytes) else str(value))
+@pytest.mark.parametrize(
+    "line, kind, id",
+    [
+        (b"", "parse", None),
+        (b"hello", "parse", None),
+        (b'{"jsonrpc":"2.0","id":1,', "parse", None),
+        (b'{"jsonrpc":"2.0","id":1,"method":"m"}}', "parse", None),
+        (b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"n":NaN}}', "parse", None),
+        (b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"n":-Infinity}}', "parse", None),
+        (b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', "parse", None),
+        (b'\xef\xbb\xbf{"jsonrpc":"2.0","id":1,"method":"m"}', "parse", None),
+        (b'{"jsonrpc":"2.0","id":1,"method":"m","params":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "parse", None),
+        (b"5", "invalid request", None),
+        (b'"text"', "invalid request", None),
+        (b"null", "invalid request", None),
+        (b"true", "invalid request", None),
+        (b"{}", "invalid request", None),
+        (b'{"id":1}', "invalid request", 1),
+        (b'{"jsonrpc":"2.0","id":"x"}', "invalid request", "x"),
+        (b'{"jsonrpc":"2.0","id":true,"method":"m"}', "invalid request", None),
+        (b'{"jsonrpc":"2.0","id":1.5,"method":"m"}', "invalid request", None),
+        (b'{"jsonrpc":"2.0","id":[],"method":"m"}', "invalid request", None),
+        (b'{"jsonrpc":"2.0","id":{},"method":"m"}', "invalid request", None),
+        (b'{"jsonrpc":"2.0","id":7,"method":5}', "invalid request", 7),
+        (b'{"jsonrpc":"2.0","id":7,"method":null}', "invalid request", 7),
+        (b'{"jsonrpc":"1.0","id":7,"method":"m"}', "invalid request", 7),
+        (b'{"id":7,"method":"m"}', "invalid request", 7),
+        (b'{"jsonrpc":2.0,"id":7,"method":"m"}', "invalid request", 7),
+        (b'{"jsonrpc":"2.0","id":7,"method":"m","params":[1]}', "bad params", 7),
+        (b'{"jsonrpc":"2.0","id":7,"method":"m","params":"x"}', "bad params", 7),
+        (b'{"jsonrpc":"2.0","id":7,"method":"m","params":0}', "bad params", 7),
+    ],
+    ids=lambda value: repr(value[:50]) if isinstance(value, bytes) else str(value),
+)
 def test_a_line_that_is_no_message_says_so_and_keeps_its_id(line: bytes, kind: str, id: Any) -> None:
     with pytest.raises(WireError) as caught:
         read(line)
@@ -182,10 +207,16 @@ def test_a_line_that_is_no_message_says_so_and_keeps_its_id(line: bytes, kind: s
 BODY = '{"b":1.10, "a" : [ {"id":9,"result":{}} , 12345678901234567890, 1e400, "ü\u2028\\ud83d" ], "b":2}'
 
 
-@pytest.mark.parametrize("envelope", [
-    '{"jsonrpc":"2.0","id":7,"result":%s}', '{"jsonrpc": "2.0", "id": 7, "result": %s}',
-    '{"result":%s,"jsonrpc":"2.0","id":7}', '{"result": %s, "jsonrpc": "2.0", "id": 7}  ',
-], ids=["id first", "id first, spaced", "id last", "id last, spaced"])
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        '{"jsonrpc":"2.0","id":7,"result":%s}',
+        '{"jsonrpc": "2.0", "id": 7, "result": %s}',
+        '{"result":%s,"jsonrpc":"2.0","id":7}',
+        '{"result": %s, "jsonrpc": "2.0", "id": 7}  ',
+    ],
+    ids=["id first", "id first, spaced", "id last", "id last, spaced"],
+)
 def test_a_usual_answer_is_forwarded_in_its_own_bytes(envelope: str) -> None:
     answer = read((envelope % BODY).encode("utf-8", "surrogatepass"))
     assert isinstance(answer, Result) and answer.id == 7
@@ -193,10 +224,17 @@ def test_a_usual_answer_is_forwarded_in_its_own_bytes(envelope: str) -> None:
     assert answer.value["b"] == 2
 
 
-@pytest.mark.parametrize("envelope", [
-    '{"id":7,"jsonrpc":"2.0","result":%s}', '{"id":7,"result":%s}', '{"jsonrpc":"2.0","id":7,"error":null,"result":%s}',
-    '{"jsonrpc":"2.0","id":7,"result":%s,"more":1}', '\t{ "jsonrpc" : "2.0","id" : 7 ,"result" : %s }',
-], ids=["other order", "no version", "null error", "more members", "blanks"])
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        '{"id":7,"jsonrpc":"2.0","result":%s}',
+        '{"id":7,"result":%s}',
+        '{"jsonrpc":"2.0","id":7,"error":null,"result":%s}',
+        '{"jsonrpc":"2.0","id":7,"result":%s,"more":1}',
+        '\t{ "jsonrpc" : "2.0","id" : 7 ,"result" : %s }',
+    ],
+    ids=["other order", "no version", "null error", "more members", "blanks"],
+)
 def test_an_unusual_answer_means_the_same(envelope: str) -> None:
     body = '{"content":[{"id":9}],"n":12345678901234567890}'
     answer = read((envelope % body).encode())
@@ -204,15 +242,19 @@ def test_an_unusual_answer_means_the_same(envelope: str) -> None:
     assert json.loads(answer.body) == json.loads(body) == answer.value  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("line, id", [
-    ('{"jsonrpc":"2.0","id":1,"result":{},"id":2}', 2),
-    ('{"jsonrpc":"2.0","id":1,"result":{},"result":{"x":1}}', 1),
-    ('{"result":{},"jsonrpc":"2.0","id":1,"id":"1"}', "1"),
-    ('{"jsonrpc":"2.0","id":"1","result":{}}', "1"),
-    ('{"jsonrpc":"2.0","id":true,"result":{}}', True),
-    ('{"jsonrpc":"2.0","id":null,"result":{}}', None),
-    ('{"jsonrpc":"2.0","result":{}}', None),
-], ids=["a second id counts", "a second result", "the last id counts", "string", "true", "null", "none"])
+@pytest.mark.parametrize(
+    "line, id",
+    [
+        ('{"jsonrpc":"2.0","id":1,"result":{},"id":2}', 2),
+        ('{"jsonrpc":"2.0","id":1,"result":{},"result":{"x":1}}', 1),
+        ('{"result":{},"jsonrpc":"2.0","id":1,"id":"1"}', "1"),
+        ('{"jsonrpc":"2.0","id":"1","result":{}}', "1"),
+        ('{"jsonrpc":"2.0","id":true,"result":{}}', True),
+        ('{"jsonrpc":"2.0","id":null,"result":{}}', None),
+        ('{"jsonrpc":"2.0","result":{}}', None),
+    ],
+    ids=["a second id counts", "a second result", "the last id counts", "string", "true", "null", "none"],
+)
 def test_no_second_member_hides_behind_the_first(line: str, id: Any) -> None:
     answer = read(line.encode())
     assert isinstance(answer, Result)
@@ -220,10 +262,23 @@ def test_no_second_member_hides_behind_the_first(line: str, id: Any) -> None:
     assert answer.value == json.loads(line)["result"]
 
 
-@pytest.mark.parametrize("body", [
-    '{"n":NaN}', '{"a":1,}', '{"a" 1}', '{"a":"\x01"}', '{"a":"\\x"}', '{"a":1}}', '{"a":01}', '{"a":[1,2}', '{"a":tru}', "{'a':1}",
-    '{"a":' + "[" * 50_000 + "]" * 50_000 + "}",
-], ids=lambda body: body[:12].encode("unicode_escape").decode())
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"n":NaN}',
+        '{"a":1,}',
+        '{"a" 1}',
+        '{"a":"\x01"}',
+        '{"a":"\\x"}',
+        '{"a":1}}',
+        '{"a":01}',
+        '{"a":[1,2}',
+        '{"a":tru}',
+        "{'a':1}",
+        '{"a":' + "[" * 50_000 + "]" * 50_000 + "}",
+    ],
+    ids=lambda body: body[:12].encode("unicode_escape").decode(),
+)
 @pytest.mark.parametrize("envelope", ['{"jsonrpc":"2.0","id":7,"result":%s}', '{"result":%s,"jsonrpc":"2.0","id":7}'])
 def test_a_broken_result_behind_a_good_envelope_is_refused(envelope: str, body: str) -> None:
     with pytest.raises(WireError):
@@ -237,8 +292,14 @@ def random_value(rng: random.Random, depth: int = 0) -> Any:
     if kind == 7:
         keys = ["id", "result", "jsonrpc", "error", "method", "a", "é"]
         return {rng.choice(keys): random_value(rng, depth + 1) for _ in range(rng.randrange(4))}
-    return [None, True, rng.randint(-9, 9), rng.random(), rng.choice(["", '"', "\\", '","jsonrpc":"2.0","id":5}', "\u2028", "ü☃"]),
-            "x" * rng.randrange(9)][kind]
+    return [
+        None,
+        True,
+        rng.randint(-9, 9),
+        rng.random(),
+        rng.choice(["", '"', "\\", '","jsonrpc":"2.0","id":5}', "\u2028", "ü☃"]),
+        "x" * rng.randrange(9),
+    ][kind]
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -274,7 +335,7 @@ SPOILT = {
     "a very long number": large('{"n":' + "1" * 3000 + ',"t":"' + LONG + '"}'),
     "many backslashes": large('{"t":"' + "\\\\" * 100_000 + '"}'),
     "an odd number of backslashes": large('{"t":"' + "\\\\" * 100_000 + '\\"}'),
-    "escapes everywhere": large('{"t":"' + "\\u00e9\\n\\\"" * 30_000 + '"}'),
+    "escapes everywhere": large('{"t":"' + '\\u00e9\\n\\"' * 30_000 + '"}'),
     "bare words": large('{"t":' + "true " * 50_000 + "}"),
     "a second result": large('{"t":"' + LONG + '"}')[:-1] + b',"result":{}}',
     "behind the end": large('{"t":"' + LONG + '"}') + b"x",
@@ -307,8 +368,15 @@ def test_a_large_line_in_pieces_means_what_it_means_whole(line: bytes) -> None:
 def test_a_spoilt_large_line_is_not_forwarded() -> None:
     refused = {name for name, line in SPOILT.items() if not isinstance(read_or_none(line), (Result, Request))}
     assert refused == {
-        "cut off", "a raw control character", "not UTF-8", "an unknown escape", "half an escape", "digits where text should be",
-        "an odd number of backslashes", "bare words", "behind the end",
+        "cut off",
+        "a raw control character",
+        "not UTF-8",
+        "an unknown escape",
+        "half an escape",
+        "digits where text should be",
+        "an odd number of backslashes",
+        "bare words",
+        "behind the end",
     }
 
 
@@ -320,12 +388,17 @@ def read_or_none(line: bytes) -> Any:
 
 
 def test_no_key_is_lost_in_a_large_line_however_it_is_cut() -> None:
-    line = large('{"content":[{"type":"text","text":"%s"}],"isError":true,"resultType":"input_required"}' % ("x" * 300_000))
+    line = large(
+        '{"content":[{"type":"text","text":"%s"}],"isError":true,"resultType":"input_required"}' % ("x" * 300_000)
+    )
     tail = len(line) - 80
     for at in range(tail, len(line) - 3):
-        answer = read([line[:1000], line[1000:tail], line[tail:at], line[at: at + 3], line[at + 3:]])
+        answer = read([line[:1000], line[1000:tail], line[tail:at], line[at : at + 3], line[at + 3 :]])
         assert isinstance(answer, Result) and not answer.exact
-        assert list(answer.value) == ["content", "isError", "resultType"] and answer.value["resultType"] == "input_required"
+        assert (
+            list(answer.value) == ["content", "isError", "resultType"]
+            and answer.value["resultType"] == "input_required"
+        )
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -333,7 +406,7 @@ def test_a_large_line_cut_anywhere_gives_the_same_body(seed: int) -> None:
     rng = random.Random(seed)
     words = ["\\\\", "\\n", "\\u00e9", "\\ud83d\\ude00", "☃", "é", "x" * 50, '\\"', "\u2028", "\x7f"]
     text = "".join(rng.choice(words) for _ in range(2000))
-    line = large('{"content":[{"type":"text","text":"%s"}],"isError":false}' % text)
+    line = large('{"content":[{"type":"text","text":"' + text + '"}],"isError":false}')
     expected = outcome(line)
     assert expected[0] == "result"
     assert outcome(cut(line, rng, rng.choice([7, 40, 500]))) == expected, f"seed {seed}"

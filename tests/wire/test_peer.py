@@ -1,4 +1,5 @@
 """wire/peer.py: whose ids, which questions are open, and that every one of them ends."""
+
 from __future__ import annotations
 
 import json
@@ -100,9 +101,24 @@ def test_an_answer_wakes_its_asker_at_its_place_in_the_order_of_the_bytes() -> N
 
 def test_what_is_no_message_is_reported_and_the_channel_goes_on() -> None:
     peer = Peer(60)
-    stream = b"junk\n[1]\n5\n" + b"x" * 61 + b"\n" + line(method="n") + line(id=9) + b'{"jsonrpc":"2.0"}\n' + line(id=4, method="r")
+    stream = (
+        b"junk\n[1]\n5\n"
+        + b"x" * 61
+        + b"\n"
+        + line(method="n")
+        + line(id=9)
+        + b'{"jsonrpc":"2.0"}\n'
+        + line(id=4, method="r")
+    )
     assert [shown(event) for event in peer.receive(stream)] == [
-        ("parse", None), [1], ("invalid request", None), 61, Notification("n", {}), ("invalid request", 9), Request(4, "r", {})]
+        ("parse", None),
+        [1],
+        ("invalid request", None),
+        61,
+        Notification("n", {}),
+        ("invalid request", 9),
+        Request(4, "r", {}),
+    ]
 
 
 def test_the_last_line_counts_without_its_end() -> None:
@@ -116,9 +132,16 @@ def test_the_last_line_counts_without_its_end() -> None:
 def test_crumbs_mean_the_same_as_the_whole(seed: int) -> None:
     rng = random.Random(seed)
     lines = [
-        line(method="n", params={"t": "ü\u2028"}), line(id=rng.randint(1, 9), result={"v": "x" * rng.randrange(60)}), b"junk\n", b"\n",
-        line(id="s", method="ping"), b"[]\n", line(id=rng.randint(1, 9), error={"code": 1, "message": "m"}), b"y" * 300 + b"\n",
-        b'{"jsonrpc":"2.0","id":3,"result":{}}\r\n', b"\xff\n",
+        line(method="n", params={"t": "ü\u2028"}),
+        line(id=rng.randint(1, 9), result={"v": "x" * rng.randrange(60)}),
+        b"junk\n",
+        b"\n",
+        line(id="s", method="ping"),
+        b"[]\n",
+        line(id=rng.randint(1, 9), error={"code": 1, "message": "m"}),
+        b"y" * 300 + b"\n",
+        b'{"jsonrpc":"2.0","id":3,"result":{}}\r\n',
+        b"\xff\n",
     ]
     stream = b"".join(rng.choice(lines) for _ in range(60))
 
@@ -131,4 +154,4 @@ def test_crumbs_mean_the_same_as_the_whole(seed: int) -> None:
 
     whole = play([stream])
     assert play([bytes((at,)) for at in stream]) == whole, f"seed {seed}"
-    assert play([stream[at: at + 37] for at in range(0, len(stream), 37)]) == whole, f"seed {seed}"
+    assert play([stream[at : at + 37] for at in range(0, len(stream), 37)]) == whole, f"seed {seed}"

@@ -59,7 +59,7 @@ def parse(raw: str) -> Rule:
     tool = tool.strip()
     if opened and not rest.endswith(")"):
         raise ValueError("opens a `(` that no `)` closes at its end")
-    if not opened and ")" in tool:
+    if ")" in tool:
         raise ValueError("closes a `)` that was not opened")
     if not tool:
         raise ValueError("names no tool")
@@ -131,9 +131,9 @@ class Permissions(Stage):
 
     def __init__(self, read: Mapping[str, Any], ports: Ports) -> None:
         self._spellings = Spellings(Workspace(ports))
-        self._deny = _by_tool(read["deny"])
-        self._allow = _by_tool(read["allow"])
-        self._default = read["default_decision"]
+        self._deny = tuple(map(_named, read["deny"]))
+        self._allow = tuple(map(_named, read["allow"]))
+        self._default: str = read["default_decision"]
         self._tools: dict[str | tuple[str, str], tuple[_Rules, _Rules]] = {}
 
     async def before(self, call: Call) -> Call | Outcome:
@@ -159,8 +159,8 @@ class Permissions(Stage):
     def _sort(self, key: str | tuple[str, str]) -> tuple[_Rules, _Rules]:
         """The rules about one tool, sorted at its first call; `key` holds the names that rules may call it by."""
         names = (key,) if isinstance(key, str) else key
-        deny = _Rules(_about(names, *self._deny), self._spellings.of_rule)
-        allow = _Rules(_about(names, *self._allow), lambda text: (text,))
+        deny = _Rules(_about(names, self._deny), self._spellings.of_rule)
+        allow = _Rules(_about(names, self._allow), lambda text: (text,))
         if len(self._tools) >= MOST_TOOLS:
             self._tools.clear()
         self._tools[key] = deny, allow
@@ -168,16 +168,16 @@ class Permissions(Stage):
 
     def _denied(self, call: Call, deny: _Rules) -> Rule | None:
         if call.kind == RESOURCE:
-            return deny.match(self._spell(call, call.target, PATH) | self._spell(call, call.name, PATH))
+            return deny.match(self._spell(call, call.target, path=True) | self._spell(call, call.name, path=True))
         for kind, text, _, above, _ in leaves(call.arguments):
             if above & SUBJECT:
-                rule = deny.match(self._spell(call, text, 0 if kind is LIST else above & PATH))
+                rule = deny.match(self._spell(call, text, path=kind is not LIST and bool(above & PATH)))
                 if rule is not None:
                     return rule
         return deny.match(_json_texts(call.arguments)) if deny.about_json else None
 
-    def _spell(self, call: Call, text: str, path: int) -> set[str]:
-        return self._spellings.of_text(text, call.server, path=bool(path))
+    def _spell(self, call: Call, text: str, *, path: bool) -> set[str]:
+        return self._spellings.of_text(text, call.server, path=path)
 
 
 class _Rules:
@@ -213,27 +213,19 @@ class _Rules:
         return None
 
 
-_Globs = list[tuple["re.Pattern[str]", Rule]]
+_Named = tuple["Callable[[str], object]", Rule]
+"""A rule and what tells whether it is about a tool."""
 
 
-def _by_tool(rules: Iterable[Rule]) -> tuple[dict[str, list[Rule]], _Globs]:
-    """Rules by the tool they name, and those that name several."""
-    exact: dict[str, list[Rule]] = {}
-    globs: _Globs = []
-    for rule in rules:
-        if _is_glob(rule.tool):
-            globs.append((re.compile(translate(rule.tool.replace("[", "[[]"))), rule))
-        else:
-            exact.setdefault(rule.tool, []).append(rule)
-    return exact, globs
+def _named(rule: Rule) -> _Named:
+    if _is_glob(rule.tool):
+        return re.compile(translate(rule.tool.replace("[", "[[]"))).match, rule
+    return rule.tool.__eq__, rule
 
 
-def _about(names: Iterable[str], exact: dict[str, list[Rule]], globs: _Globs) -> Iterator[Rule]:
-    for name in names:
-        yield from exact.get(name, ())
-        for pattern, rule in globs:
-            if pattern.match(name):
-                yield rule
+def _about(names: tuple[str, ...], rules: Iterable[_Named]) -> Iterator[Rule]:
+    """The rules about a tool that has these names."""
+    return (rule for is_meant, rule in rules if any(is_meant(name) for name in names))
 
 
 def _is_glob(tool: str) -> bool:

@@ -1,0 +1,46 @@
+"""Regular expressions that are compiled when first used.  Pure.
+
+Compiling the ones that a quiet start never needs cost it a tenth of its processor time.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, AnyStr, Generic
+
+
+class Pattern(Generic[AnyStr]):
+    """As `re.compile`, but not yet. What runs for every call is compiled at import instead."""
+
+    __slots__ = ("_compiled", "_flags", "_source")
+
+    def __init__(self, source: AnyStr, flags: int = 0) -> None:
+        self._source: AnyStr = source
+        self._flags = flags
+        self._compiled: re.Pattern[AnyStr] | None = None
+
+    @property
+    def _ready(self) -> re.Pattern[AnyStr]:
+        if self._compiled is None:
+            self._compiled = re.compile(self._source, self._flags)
+        return self._compiled
+
+    def match(self, text: AnyStr, *place: int) -> re.Match[AnyStr] | None:
+        """`re.Pattern.match`."""
+        return self._ready.match(text, *place)
+
+    def fullmatch(self, text: AnyStr, *place: int) -> re.Match[AnyStr] | None:
+        """`re.Pattern.fullmatch`."""
+        return self._ready.fullmatch(text, *place)
+
+    def search(self, text: AnyStr, *place: int) -> re.Match[AnyStr] | None:
+        """`re.Pattern.search`."""
+        return self._ready.search(text, *place)
+
+    def sub(self, by: AnyStr | Callable[[re.Match[AnyStr]], AnyStr], text: AnyStr, count: int = 0) -> AnyStr:
+        """`re.Pattern.sub`."""
+        return self._ready.sub(by, text, count)
+
+    def split(self, text: AnyStr) -> list[AnyStr | Any]:
+        """`re.Pattern.split`."""
+        return self._ready.split(text)
