@@ -1,6 +1,6 @@
 """Where a path leads, links followed: one question to the kernel where it answers such questions.
 
-`os.path.realpath` looks at every part of a path by itself, which for a call with a path cost more than all else together.
+`os.path.realpath` looks at every part of a path by itself; with a path in a call that cost more than all else.
 """
 from __future__ import annotations
 

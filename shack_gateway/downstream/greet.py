@@ -120,11 +120,11 @@ class Greeter:
             "capabilities": handshake_capabilities(self._capabilities),
             "clientInfo": self._client,
         }
-        return self._link.ask("initialize", lambda id: params, self._start_secs)
+        return self._link.ask("initialize", params, self._start_secs)
 
     def _discover(self) -> Slot[Answer]:
         params = {"_meta": own_meta(self._client, {})}
-        return self._link.ask("server/discover", lambda id: params, self._start_secs)
+        return self._link.ask("server/discover", params, self._start_secs)
 
     def _broken(self, what: str, answer: Answer | None) -> ServerBroken:
         said = f": {answer.message[:200]} ({answer.code})" if isinstance(answer, ErrorAnswer) else ""

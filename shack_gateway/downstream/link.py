@@ -94,15 +94,16 @@ class Link:
     def ask(
         self,
         method: str,
-        params: Callable[[int], Mapping[str, Any]],
+        params: Callable[[int], bytes] | Mapping[str, Any],
         patience: float,
         *,
         limit: float = inf,
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Question:
-        """Send a request; `params` gets the id it goes out under. The question settles within `patience` seconds of
-        silence and `limit` seconds in all. Raises `ServerError` when it cannot be sent, `RequestError` for params that
-        are no JSON.
+        """Send a request; `params` is an object, or takes the id it goes out under and gives its JSON text.
+
+        The question settles within `patience` seconds of silence and `limit` seconds in all. Raises `ServerError` when
+        it cannot be sent, `RequestError` for params that are no JSON.
         """
         if self.closed is not None:
             raise self.closed
@@ -116,13 +117,13 @@ class Link:
             raise ServerUnavailable(self.server, f"downstream server '{self.server}' does not read what it is sent")
         question = self.peer.ask(method, progress)
         try:
-            line = request_line(question.id, method, encode(params(question.id)))
+            text = params(question.id) if callable(params) else encode(params)
         except (ValueError, RecursionError) as error:
             self.peer.forget(question)
             raise RequestError(
                 "bad params", f"The arguments cannot be sent as JSON: {clip(str(error), 200)}."
             ) from None
-        self._writer.send(line)
+        self._writer.send(request_line(question.id, method, text))
         now = self._loop.time()
         question.patience = patience
         question.limit = now + limit

@@ -113,7 +113,7 @@ class Lister:
         params: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
         if self._meta is not None:
             params["_meta"] = self._meta
-        question = self._link.ask(method, lambda id: params, self._patience)
+        question = self._link.ask(method, params, self._patience)
         await first_of((question,), self._patience + 5)
         if isinstance(question.value, ServerError):
             raise question.value

@@ -143,7 +143,7 @@ class Run:
             return
         self._level = level
         try:
-            self.link.ask("logging/setLevel", lambda id: {"level": level}, self.spec.request_timeout_secs)
+            self.link.ask("logging/setLevel", {"level": level}, self.spec.request_timeout_secs)
         except ServerError:
             return  # the link has just closed; the next run is told anew
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..catalog.entries import Listing
 from ..config.servers import ServerSpec
-from ..eras.to_server import METHODS, Greeting, call_params, outcome, own_meta
+from ..eras.to_server import METHODS, Greeting, call_text, outcome, own_meta
 from ..errors import UNSUPPORTED_VERSION, Cancelled, RequestError, ServerError, ServerGone, ServerUnavailable
 from ..pipeline.call import Call, Complete, Failed, Outcome
 from ..slot import Slot
@@ -110,7 +110,7 @@ class Session:
         if context.log_level is not None and not stateless:
             run.lower_log_level(context.log_level)
         question = run.link.ask(
-            METHODS[call.kind], lambda id: call_params(call, stateless, client, id), patience,
+            METHODS[call.kind], lambda id: call_text(call, stateless, client, id), patience,
             limit=self.spec.max_call_secs, progress=context.progress,
         )
         question.log = context.log
@@ -130,7 +130,7 @@ class Session:
                 meta.update(own_meta(self._house.client, capabilities, level))
             if meta:
                 found["_meta"] = meta
-            answer = await _answer(run, run.link.ask(method, lambda id: found, patience))
+            answer = await _answer(run, run.link.ask(method, found, patience))
         except (ServerError, RequestError) as error:
             return self._failed(error)
         if isinstance(answer, (ServerError, ErrorAnswer)):

@@ -66,12 +66,12 @@ class Subscriptions:
         if self._greeting.stateless:
             self._reopen()
             return None
-        return self._link.ask(method, lambda id: {"uri": uri}, self._patience)
+        return self._link.ask(method, {"uri": uri}, self._patience)
 
     def _quietly(self, method: str, uri: str) -> None:
         if self._link is not None:
             try:
-                self._link.ask(method, lambda id: {"uri": uri}, self._patience)
+                self._link.ask(method, {"uri": uri}, self._patience)
             except ServerError:
                 return  # the link has just closed; the next `attach` asks again
 
@@ -89,7 +89,7 @@ class Subscriptions:
             return
         params = {"notifications": wanted, "_meta": own_meta(self._client, {})}
         try:
-            question = link.ask("subscriptions/listen", lambda id: params, inf)
+            question = link.ask("subscriptions/listen", params, inf)
         except ServerError:
             return
         self._end(self._ending)

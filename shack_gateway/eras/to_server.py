@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..errors import UNSUPPORTED_VERSION, ServerError
 from ..pipeline.call import Call, Complete, Failed, InputRequired, Outcome
 from ..wire import dialect
-from ..wire.messages import ErrorAnswer, Result
+from ..wire.messages import ErrorAnswer, Result, encode
 from ..wire.peer import Answer
 
 METHODS = {"tool": "tools/call", "resource": "resources/read", "prompt": "prompts/get"}
@@ -67,6 +67,16 @@ def call_params(call: Call, stateless: bool, client: Mapping[str, Any], token: i
     if meta:
         params["_meta"] = meta
     return params
+
+
+def call_text(call: Call, stateless: bool, client: Mapping[str, Any], token: int) -> bytes:
+    """The params of a call as JSON text; large arguments that are still what the host sent go on in its own words."""
+    params = call_params(call, stateless, client, token)
+    for value, text in call.context.kept:
+        if value is params.get("arguments"):
+            del params["arguments"]
+            return b'{"arguments":%s,%s' % (text.encode("utf-8", "surrogatepass"), encode(params)[1:])
+    return encode(params)
 
 
 def greeting(answer: Result | ErrorAnswer, *, stateless: bool) -> Greeting | None:

@@ -155,7 +155,7 @@ class HostSession:
         if request.method in ("resources/subscribe", "resources/unsubscribe"):
             work = self.following.subscribe(request.params.get("uri"), request.method == "resources/subscribe")
         else:
-            work = self._gateway.serve(request.method, request.params, self._context(id, asked), number)
+            work = self._gateway.serve(request.method, request.params, self._context(asked, request.kept), number)
         self._drive(id, asked, number, work)
 
     def _drive(self, id: str | int, asked: Asked, number: int, work: Any) -> None:
@@ -163,9 +163,9 @@ class HostSession:
         self.open[id] = drive
         drive.step()
 
-    def _context(self, id: str | int, asked: Asked) -> Context:
+    def _context(self, asked: Asked, kept: tuple[tuple[dict[str, Any], str], ...]) -> Context:
         token, level, stateless = asked.progress_token, asked.log_level, asked.tongue.stateless
-        if token is None and not stateless:
+        if token is None and not stateless and not kept:
             return self._plain
         return Context(
             asked.capabilities,
@@ -173,6 +173,7 @@ class HostSession:
             None if token is None else partial(self._progress, token),
             partial(self._log_of_call, level) if stateless and level is not None else None,
             stateless,
+            kept,
         )
 
     def _finish(self, id: str | int, asked: Asked, number: int, outcome: Outcome) -> None:

@@ -29,10 +29,12 @@ class Context(NamedTuple):
     """Takes server name and params of a log message that belongs to this request."""
     stateless: bool = False
     """In which form the asker reads lists; nothing else in the house depends on it."""
+    kept: tuple[tuple[dict[str, Any], str], ...] = ()
+    """Large objects among the params, each with its JSON text, so that what nobody changes need not be written anew."""
 
 
 class Call:
-    """One call. Never changed in place: a stage that changes it returns `with_arguments(...)`.
+    """One call. Never changed in place, nor are its arguments: a stage that changes it returns `with_arguments(...)`.
 
     `name` is what the host calls (`server__tool`, or the URI it asked for), `target` the server's own name or URI;
     `params` are the host's params as they came, `arguments` what policy judges and what will be sent.

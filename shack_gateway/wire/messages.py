@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..errors import WireError
 from ..lazy import Pattern
 from .dialect import is_request_id
-from .splice import DECODER, scan
+from .splice import DECODER, scan, scan_keeping
 
 KEPT_WHOLE = 256 * 1024
 """Bytes up to which a line is joined to one piece; a longer one is handled as chunks."""
@@ -37,6 +37,8 @@ class Request(NamedTuple):
     id: str | int
     method: str
     params: dict[str, Any]
+    kept: tuple[tuple[dict[str, Any], str], ...] = ()
+    """Of a large request: `arguments` in its params, and in those again, each with its JSON text."""
 
 
 class Notification(NamedTuple):
@@ -91,17 +93,23 @@ class Lines:
 
     def feed(self, chunk: bytes) -> list[Line]:
         """The lines that end in `chunk`, without their ends; blank lines are left out."""
-        *ended, rest = chunk.split(b"\n")
-        if self._size and ended:
-            ended[0] = self._finish(ended[0])  # type: ignore[assignment]  # a line of any kind
-        if rest:
-            self._keep(rest)
-        limit = self._limit
-        return [
-            _cut(line) if type(line) is not bytes or len(line) <= limit else TooLong(len(line), line[:HEAD])
-            for line in ended
-            if line and (type(line) is not bytes or not line.isspace())
-        ]
+        found: list[Line] = []
+        start, end = 0, chunk.find(b"\n")
+        if end >= 0 and self._size:
+            line = self._finish(chunk[:end])
+            if line and not (type(line) is bytes and line.isspace()):
+                found.append(_cut(line))
+            start, end = end + 1, chunk.find(b"\n", end + 1)
+        while end >= 0:
+            line = chunk[start:end]
+            if len(line) > self._limit:
+                found.append(TooLong(len(line), line[:HEAD]))
+            elif line and (line[0] > 32 or not line.isspace()):
+                found.append(line[:-1] if line[-1] == 13 else line)
+            start, end = end + 1, chunk.find(b"\n", end + 1)
+        if start < len(chunk):
+            self._keep(chunk[start:] if start else chunk)
+        return found
 
     def rest(self) -> list[Line]:
         """At the end of the stream: the last line, if it had no end."""
@@ -226,6 +234,8 @@ def _inside(line: Body, before: int, behind: int) -> Body:
 
 def _read_large(chunks: list[bytes]) -> Message | list[Any] | None:
     """A line of many chunks, checked without holding it a second time where its bulk is text."""
+    if b'"result"' not in head(chunks):
+        return _large_request(_text(chunks))
     short = _shortened(chunks)
     if len(short) * 4 < sum(map(len, chunks)):
         answer = _result(chunks, short, exact=False)
@@ -233,6 +243,28 @@ def _read_large(chunks: list[bytes]) -> Message | list[Any] | None:
             return answer
     text = _text(chunks)
     return _result(chunks, text) or _message(_value(text))
+
+
+def head(line: Body) -> bytes:
+    """How a line begins, whatever its chunks."""
+    if isinstance(line, bytes):
+        return line[:HEAD]
+    start = b""
+    for chunk in line:
+        start += chunk[: HEAD - len(start)]
+        if len(start) == HEAD:
+            break
+    return start
+
+
+def _large_request(text: str) -> Message | list[Any] | None:
+    """A message whose arguments keep their text, so that it need not be written anew."""
+    try:
+        value, end, kept = scan_keeping(text, ("params", "arguments", "arguments"))
+        found = message(value) if not text[end:].strip() else None
+    except (ValueError, RecursionError):
+        return _message(_value(text))
+    return found._replace(kept=kept) if isinstance(found, Request) else _message(_value(text))
 
 
 def _shortened(chunks: list[bytes]) -> str:

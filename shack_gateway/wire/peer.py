@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import ServerError, WireError
 from ..slot import Slot
-from .messages import HEAD, ErrorAnswer, Lines, Notification, Request, Result, TooLong, read
+from .messages import ErrorAnswer, Lines, Notification, Request, Result, TooLong, head, read
 
 Answer = Result | ErrorAnswer | ServerError
 """What settles a question: the other side's answer, or why there will be none."""
@@ -76,7 +76,7 @@ class Peer:
             try:
                 message = read(line)
             except WireError as error:
-                error.head = (line if type(line) is bytes else line[0])[:HEAD]
+                error.head = head(line)
                 yield error
                 continue
             kind = type(message)

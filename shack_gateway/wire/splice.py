@@ -37,6 +37,21 @@ class Member(NamedTuple):
     value: Any
 
 
+class Doubled(ValueError):
+    """An object has a key twice: readers disagree which one counts."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise Doubled("a key occurs twice")
+    return value
+
+
+_UNIQUE = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
+_scan_unique = make_scanner(_UNIQUE)  # type: ignore[arg-type]  # as above
+
+
 def scan(text: str, start: int) -> tuple[Any, int]:
     """The value that starts at `start` and the place behind it; raises `ValueError` where none stands there."""
     try:
@@ -69,6 +84,45 @@ def members(text: str, start: int = 0) -> tuple[list[Member], int]:
         if sign != ",":
             raise ValueError(f"`,` or `}}` expected at {at}")
         at = _skip(text, at + 1)
+
+
+def scan_keeping(text: str, path: tuple[str, ...]) -> tuple[Any, int, tuple[tuple[dict[str, Any], str], ...]]:
+    """The object that `text` begins with, the place behind it, and the objects on `path` below its first key, each
+    with its own text. Raises `ValueError` for anything but JSON in which no object has a key twice."""
+    kept: list[tuple[dict[str, Any], str]] = []
+    value, end = _object_keeping(text, _skip(text, 0), path, kept)
+    return value, end, tuple(kept[1:])
+
+
+def _object_keeping(
+    text: str, start: int, path: tuple[str, ...], kept: list[tuple[dict[str, Any], str]]
+) -> tuple[dict[str, Any], int]:
+    at = _open(text, start, "{")
+    pairs: list[tuple[str, Any]] = []
+    while text[at : at + 1] != "}":
+        key, at = scan(text, at)
+        at = _skip(text, at)
+        if text[at : at + 1] != ":" or not isinstance(key, str):
+            raise ValueError(f"a key and `:` expected at {at}")
+        at = _skip(text, at + 1)
+        if path and key == path[0] and text[at : at + 1] == "{":
+            began = at
+            value, at = _object_keeping(text, at, path[1:], kept)
+            kept.insert(0, (value, text[began:at]))
+        else:
+            try:
+                value, at = _scan_unique(text, at)
+            except StopIteration as stop:
+                raise ValueError(f"no JSON value at {stop.value}") from None
+        pairs.append((key, value))
+        at = _skip(text, at)
+        if text[at : at + 1] == ",":
+            at = _skip(text, at + 1)
+            if text[at : at + 1] == "}":
+                raise ValueError(f"a key expected at {at}")
+        elif text[at : at + 1] != "}":
+            raise ValueError(f"`,` or `}}` expected at {at}")
+    return _unique(pairs), at + 1
 
 
 def elements(text: str, start: int = 0) -> list[tuple[Any, str]]:

@@ -1,4 +1,4 @@
-"""The benchmark programs work: they start the gateway, drive it and give figures. How large these are is not judged here."""
+"""The benchmark programs work: they start the gateway, drive it and give figures. No figure is judged here."""
 from __future__ import annotations
 
 import json

@@ -46,9 +46,10 @@ def test_nothing_is_left_behind(scene: Scene, way: str) -> None:
     else:
         host.signal(getattr(signal, f"SIG{way}"))
         assert host.wait_exit() == 0
-    wait_gone(scene.marker, 5 if way == "KILL" else 1)
-    left = {pid: line for pid, line in everybody.items() if alive(pid)}
-    assert not left and not any(alive(pid) for pid in pids), left
+    within = 5 if way == "KILL" else 1
+    wait_gone(scene.marker, within)
+    left = [*everybody, *pids]
+    scene.until(lambda: not any(alive(pid) for pid in left), f"left: {[everybody.get(pid, pid) for pid in left]}", within)
 
 
 @posix

@@ -340,9 +340,9 @@ def any_platform(house: House) -> list[str]:
                 for name in names
                 if name in POSIX_MODULES
             )
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                if node.attr in POSIX_NAMES.get(node.value.id, ()):
-                    found.append(f"{module.path}:{node.lineno} needs {node.value.id}.{node.attr} to be imported")
+            named = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+            if named and node.attr in POSIX_NAMES.get(node.value.id, ()):
+                found.append(f"{module.path}:{node.lineno} needs {node.value.id}.{node.attr} to be imported")
     return found
 
 

@@ -3,8 +3,8 @@
     SHACK_RECORD=1 python -m pytest tests/transcripts      records them anew; the difference is to be read and reviewed
 
 A line of a transcript is `> ` and what the host sends, or `< ` and what the gateway sends; `<WORKSPACE>` and
-`<VERSION>` stand for what differs from run to run. Every line of the gateway is also judged by the official schemas, and so is
-every line that reached the server.
+`<VERSION>` stand for what differs from run to run. Every line of the gateway is also judged by the official
+schemas, and so is every line that reached the server.
 """
 
 from __future__ import annotations
