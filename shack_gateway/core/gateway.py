@@ -83,7 +83,7 @@ class Gateway:
             raise RequestError("bad params", f"The arguments of `{clip(name, 200)}` must be an object.")
         call = Call(number, calls.TOOL, entry.server, entry.verbatim, entry.target, arguments, params, context)
         outcome = await self._chain.run(call)
-        if type(outcome) is Complete:
+        if type(outcome) is Complete and (type(outcome.body) is list or b'"resource' in outcome.body):
             self._remember_links(entry.server, outcome)
         return outcome
 

@@ -7,7 +7,7 @@ Rule 3: what this server does, or fails to do, is told to the fleet and touches 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..catalog.entries import Listing
@@ -28,6 +28,9 @@ MOST_FAILED_STARTS = 5
 """Starts in a row that led to nothing before a server is left alone until somebody calls it."""
 SHORT_WAIT_SECS = 1.0
 """A call waits for a restart that is at most this far away; else it fails at once."""
+
+
+GIVEN_UP = "the host cancelled the request"
 
 
 class Row(NamedTuple):
@@ -94,27 +97,37 @@ class Session:
     async def send(self, call: Call) -> Outcome:
         """Send a call to the server and wait for what comes of it; never raises an `Exception`."""
         patience = self.spec.tool_timeouts.get(call.target, self.spec.request_timeout_secs)
+        question: Question | None = None
         try:
             run = self.run or await self.ready(patience)
-            answer = await self._ask(run, call, patience)
+            question = self._ask(run, call, patience)
+            answer = await question
             if type(answer) is ErrorAnswer and answer.code == UNSUPPORTED_VERSION:
                 await self._aside(run.greet_again())  # it was refused, not run: the call may be made again
-                answer = await self._ask(run, call, patience)
+                question = self._ask(run, call, patience)
+                answer = await question
         except (ServerError, RequestError) as error:
             return self._failed(error)
+        except Cancelled:
+            if question is not None:
+                run.link.cancel(question, GIVEN_UP)
+            raise
         return outcome(answer, call, run.greeting.stateless)  # type: ignore[union-attr]  # a run that is ready was greeted
 
-    def _ask(self, run: Run, call: Call, patience: float) -> Awaitable[Answer]:
+    def _ask(self, run: Run, call: Call, patience: float) -> Question:
         context, client = call.context, self._house.client
         stateless = run.greeting.stateless  # type: ignore[union-attr]  # as above
         if context.log_level is not None and not stateless:
             run.lower_log_level(context.log_level)
         question = run.link.ask(
-            METHODS[call.kind], lambda id: call_text(call, stateless, client, id), patience,
-            limit=self.spec.max_call_secs, progress=context.progress,
+            METHODS[call.kind],
+            lambda id: call_text(call, stateless, client, id),
+            patience,
+            limit=self.spec.max_call_secs,
+            progress=context.progress,
         )
         question.log = context.log
-        return _answer(run, question)
+        return question
 
     async def request(
         self, method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any], level: str | None
@@ -344,5 +357,5 @@ async def _answer(run: Run, question: Question) -> Answer:
     try:
         return await question
     except Cancelled:
-        run.link.cancel(question, "the host cancelled the request")
+        run.link.cancel(question, GIVEN_UP)
         raise

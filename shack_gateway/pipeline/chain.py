@@ -108,7 +108,7 @@ class Chain:
                     outcome = _checked(await stage.after(call, outcome))
                 except Exception as error:
                     outcome = self._broken(stage, call, "withheld", error)
-        return self.seal(_addressed(outcome, call))
+        return self.seal(outcome._replace(server=call.server) if type(outcome) is Refused else outcome)
 
     def seal(self, outcome: Outcome) -> Outcome:
         """The last form of anything that leaves for the host; what cannot be sealed is withheld."""
@@ -147,11 +147,7 @@ class Chain:
 
 def _checked(outcome: object) -> Outcome:
     """The outcome; raises where a stage returned something else, so that a forgotten `return` refuses the call."""
-    if isinstance(outcome, (Complete, InputRequired, Refused, Failed)):
+    if type(outcome) is Complete or isinstance(outcome, (Complete, InputRequired, Refused, Failed)):
         return outcome
     raise TypeError(f"{type(outcome).__name__} is no outcome")
 
-
-def _addressed(outcome: Outcome, call: Call) -> Outcome:
-    """A refusal with the server that the call was for."""
-    return outcome._replace(server=call.server) if isinstance(outcome, Refused) else outcome

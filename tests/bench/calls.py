@@ -7,12 +7,12 @@ from typing import Any
 
 from peers import Block, many_at_once, one_by_one
 from report import DIRECT, GATEWAY, OTHER, Row, pairs, without_direct
-from rounds import ECHO, Bench, Lane, by_contender, call, entry, gateways, id_last, rules, some, spread, through
+from rounds import ECHO, NOTE, Bench, Lane, by_contender, call, entry, gateways, id_last, rules, some, spread, through
 
 MICRO = 1e6
 IN_FLIGHT = 64
 TEXT = {"text": ECHO}
-PATH = {"text": ECHO, "path": "notes/2026/today.md"}
+PATH = {"text": ECHO, "path": NOTE}
 
 
 def requests(lane: Lane, count: int) -> tuple[list[bytes], range]:

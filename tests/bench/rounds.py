@@ -15,6 +15,8 @@ from peers import ROOT, STATELESS_META, Failure, Peer, server_argv
 from report import GATEWAY, OTHER, Row
 
 ECHO = "The quick brown fox jumps over the lazy dog; it is 64 bytes long"
+NOTE = "notes/2026/today.md"
+"""A file in the workspace, to be named in arguments."""
 PATIENCE = 90.0
 """Seconds after which a contender that does not get on is ended and counted as failed."""
 
@@ -51,7 +53,9 @@ class Bench:
         self._folder = tempfile.TemporaryDirectory(prefix="shack-bench-")
         self.folder = os.path.realpath(self._folder.name)
         self.workspace = os.path.join(self.folder, "workspace")
-        os.mkdir(self.workspace)
+        os.makedirs(os.path.join(self.workspace, os.path.dirname(NOTE)))
+        with open(os.path.join(self.workspace, NOTE), "w", encoding="ascii") as file:
+            file.write("a file whose path is an argument\n")
         self._open: list[Peer] = []
         self._files = 0
         self.notes: dict[str, str] = {}
@@ -99,6 +103,14 @@ class Bench:
             peer.tools(1)
         return peer
 
+    def compile(self, who: str) -> None:
+        """Have a contender start once, so that no start that counts compiles its modules."""
+        peer = self.gateway(who, some(1))
+        with contextlib.suppress(Failure), peer.within(PATIENCE):
+            peer.initialize()
+            peer.tools(1)
+        self.close()
+
     def in_turn(
         self, lanes: Sequence[Lane], block: Callable[[Lane], dict[str, float]], rounds: int = 0
     ) -> dict[str, dict[str, list[float]]]:
@@ -131,6 +143,9 @@ class Bench:
         environ = dict(os.environ)
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH", "")]))
         environ["SHACK_STATE_DIR"] = os.path.join(self.folder, state)
+        # Compiled modules of this run's own: those in the tree may be stale, and compiling is not what is measured.
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        environ["PYTHONPYCACHEPREFIX"] = os.path.join(self.folder, "compiled")
         peer = Peer(argv, self.workspace, environ)
         self._open.append(peer)
         return peer

@@ -67,6 +67,8 @@ def measured(names: list[str], commands: dict[str, str], scale: Scale) -> list[R
     """The rows of the measures asked for; one that fails is reported and does not stop the others."""
     rows: list[Row] = []
     with Bench(commands, scale) as bench:
+        for who in commands:
+            bench.compile(who)
         for name in names:
             print(f"{name} ...", file=sys.stderr, flush=True)
             try:
