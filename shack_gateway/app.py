@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import Any
 
 from . import __version__
+from .catalog.uris import quote
 from .config.load import Config
 from .config.servers import environment
 from .core.gateway import Gateway
@@ -25,6 +25,7 @@ from .log import Log
 from .pipeline.chain import Chain, Ports, Stage
 from .pipeline.stages import ORDER, masking
 from .pipes import Outbox, Reader, Writer
+from .record import NamedTuple
 from .resolve import realpath
 from .shell import Shell
 from .store.catalog_cache import CatalogCache
@@ -81,7 +82,9 @@ class House:
 
 def file_uri(path: str) -> str:
     """`file://` URI of an absolute path (RFC 8089)."""
-    return "file://" + ("" if path.startswith("/") else "/") + quote(path.replace(os.sep, "/"), safe="/:")
+    parts = [quote(part) for part in path.replace(os.sep, "/").split("/")]
+    drive = parts[0].replace("%3A", ":")
+    return "file://" + ("/" if drive else "") + "/".join([drive, *parts[1:]])
 
 
 def stages(config: Config, ports: Ports) -> list[Stage]:

@@ -106,7 +106,8 @@ class Child:
         if self._anything_left():
             self.signal(TERM)
             now = self._loop.time()
-            self._await_rest(on_gone, 0.005, now + MERCY_SECS, now + MERCY_SECS + GIVE_UP_SECS)
+            end = now + MERCY_SECS + GIVE_UP_SECS
+            self._loop.call_later(0.005, self._await_rest, on_gone, 0.01, now + MERCY_SECS, end)
         else:
             self._gone(on_gone)
 

@@ -16,7 +16,9 @@ Rule 2: texts here may reach the host: no traceback, no path of ours, no secret.
 """
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from .record import NamedTuple
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600

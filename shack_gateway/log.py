@@ -15,9 +15,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from .lazy import Pattern
+from .record import NamedTuple
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 MOST_RECORDS = 2_000
@@ -123,9 +123,13 @@ class Log:
 
 
 def line(record: Record, redact: Callable[[str], str]) -> str:
-    """The record as it is written: `2026-01-31 12:00:00,000 LEVEL logger message`."""
+    """The record as it is written: `2026-01-31 12:00:00,000 LEVEL logger message`.
+
+    Colours are dropped first: many servers paint `token` in one and `=abc` in another.
+    """
     stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.at))
-    return f"{stamp},{int(record.at % 1 * 1000):03d} {record.level} {record.logger} {escape(redact(record.text))}\n"
+    text = escape(redact(_COLOUR.sub("", record.text)))
+    return f"{stamp},{int(record.at % 1 * 1000):03d} {record.level} {record.logger} {text}\n"
 
 
 def escape(text: str) -> str:
@@ -138,6 +142,7 @@ def escape(text: str) -> str:
     )
 
 
+_COLOUR = Pattern(r"\x1b\[[\d;:]*m")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 

@@ -15,8 +15,10 @@ def realpath(path: str) -> str:
     if _LOOK is not None:
         try:
             fd = os.open(path, _LOOK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return _not_there(path)
         except OSError as error:
-            # What is not there, or not for us to see, Python resolves as far as it goes.
+            # What is not for us to see Python resolves as far as it goes.
             if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
                 raise
         else:
@@ -26,4 +28,16 @@ def realpath(path: str) -> str:
                 pass  # no /proc here
             finally:
                 os.close(fd)
+    return os.path.realpath(path)
+
+
+def _not_there(path: str) -> str:
+    """A path that leads to nothing: a new name in a folder that is there, or not even that, or a link to nowhere."""
+    folder, name = os.path.split(path)
+    if name in ("", ".") or ".." in path or not folder:
+        return os.path.realpath(path)  # `..` behind what is not there: Python takes it back, the kernel does not
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return os.path.join(realpath(folder), name)
     return os.path.realpath(path)

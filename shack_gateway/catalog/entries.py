@@ -12,9 +12,10 @@ Rule 2: an item's text is kept once and not parsed again before somebody asks fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import clip
+from ..record import NamedTuple
 from ..wire.splice import elements, members, scan
 from . import shapes
 from .names import LIMIT, assign, joined

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import RequestError, clip
+from ..record import NamedTuple
 from ..wire.splice import members
 from .entries import Catalog, Entry
 from .names import hint, nearest

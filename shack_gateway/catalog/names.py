@@ -11,10 +11,10 @@ import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
-from typing import NamedTuple
 
 from ..errors import clip
 from ..lazy import Pattern
+from ..record import NamedTuple
 
 SEPARATOR = "__"
 RESERVED = "shack_"

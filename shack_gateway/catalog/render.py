@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import NamedTuple
 
 from ..errors import RequestError
+from ..record import NamedTuple
 from . import meta_tools
 from .entries import LISTS, PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog, Entry
 from .shapes import mended

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..record import NamedTuple
 from ..wire.splice import edit, elements, members
 
 

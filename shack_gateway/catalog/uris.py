@@ -30,17 +30,17 @@ _USABLE_TEMPLATE = Pattern(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|\{)[^\x00-\x1f\x7f]+").
 
 def wrap(server: str, uri: str) -> str:
     """`shack://<server>/<percent-encoded uri>`."""
-    return f"{SCHEME}{_quote(server)}/{_quote(uri)}"
+    return f"{SCHEME}{quote(server)}/{quote(uri)}"
 
 
 def wrap_template(server: str, template: str) -> str:
     """The same for a template, whose braces must stay. It is put in as it is: every URI has a `:`, and no
     percent-encoded one has, so `unwrap` can tell what the host expanded from what we encoded."""
     if ":" in template:
-        return f"{SCHEME}{_quote(server)}/{template}"
+        return f"{SCHEME}{quote(server)}/{template}"
     parts = _EXPRESSION.split(template)
-    kept = [f"{{{part}}}" if at % 2 else _quote(part) for at, part in enumerate(parts)]
-    return f"{SCHEME}{_quote(server)}/{''.join(kept)}"
+    kept = [f"{{{part}}}" if at % 2 else quote(part) for at, part in enumerate(parts)]
+    return f"{SCHEME}{quote(server)}/{''.join(kept)}"
 
 
 def unwrap(uri: str) -> tuple[str, str] | None:
@@ -67,7 +67,8 @@ def is_usable_template(template: str) -> bool:
     return _USABLE_TEMPLATE(template) is not None and not template.startswith(SCHEME)
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """The text with everything but letters, digits and `-._~` as `%` escapes of its UTF-8."""
     return "".join(map(_QUOTED.__getitem__, text.encode("utf-8", "surrogatepass")))
 
 

@@ -6,7 +6,8 @@ A parser of our own, because importing `argparse` costs 5 ms or more of a start-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+from ..record import NamedTuple
 
 PROGRAM = "shack-gateway"
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import clip
+from ..record import NamedTuple
 
 Path = tuple[str | int, ...]
 """Keys and indices from the top of the file to a value."""

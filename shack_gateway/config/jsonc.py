@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..record import NamedTuple
 from .fields import Path, is_comment
 
 # The closing quote may be missing: an unclosed string is then skipped as one, not tried again from each quote in it.

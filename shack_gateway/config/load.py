@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import ConfigError, Problem, clip
 from ..pipeline.stages import ORDER
+from ..record import NamedTuple
 from . import jsonc
 from .expand import expand
 from .fields import DOWN, ERROR, WARNING, Field, Findings, Value, kind, read_object, show

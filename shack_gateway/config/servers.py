@@ -13,8 +13,9 @@ import sys
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..record import NamedTuple
 from .expand import Lookup, expand
 from .fields import Value, flag, usable
 

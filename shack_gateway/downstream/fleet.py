@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ..catalog.entries import Catalog, Listing
 from ..catalog.uris import Seen
@@ -18,11 +18,14 @@ from ..errors import ServerUnavailable
 from ..log import Log
 from ..pipeline.call import Call, Outcome
 from ..pipes import Outbox
+from ..record import NamedTuple
 from .link import Limits, Link
 from .process import Launch, Process, start
 from .run import Run
 from .session import Row, Session
 
+SAVE_SECS = 2.0
+"""How long after a change lists are kept for the next start."""
 ANNOUNCE_SECS = 0.08
 """How long to wait for further changes before the host is told of one."""
 
@@ -83,6 +86,7 @@ class Fleet:
         self._catalog: Catalog | None = None
         self._started: float | None = None
         self._announcing = False
+        self._saver: asyncio.TimerHandle | None = None
         self._remembered: dict[str, tuple[Listing, str]] = {}
         if memory is not None:
             for session in self._sessions.values():
@@ -192,6 +196,9 @@ class Fleet:
 
     async def stop(self, patience: float = 2.0) -> None:
         """End every server, all at the same time; each has twice `patience` seconds to go by itself."""
+        if self._saver is not None and self._memory is not None:
+            self._saver.cancel()
+            self._save(self._memory)
         if self._sessions:
             await asyncio.gather(*(session.stop(patience) for session in self._sessions.values()))
 
@@ -223,15 +230,21 @@ class Fleet:
 
     def _changed(self, session: Session) -> None:
         """A server came up, ended, or lists something else now."""
-        if session.known and self._memory is not None:
-            known = session.listing, session.probe
-            if self._remembered.get(session.name) != known:
-                self._remembered[session.name] = known
-                self._memory.keep(session.spec, *known)
         self._catalog = None
+        if self._memory is not None and self._saver is None:
+            self._saver = self._loop.call_later(SAVE_SECS, self._save, self._memory)
         if not self._announcing:
             self._announcing = True
             self._loop.call_later(ANNOUNCE_SECS, self._announce)
+
+    def _save(self, memory: Memory) -> None:
+        """Keep what servers list for the next start, once things are quiet: nobody waits for that."""
+        self._saver = None
+        for session in self._sessions.values():
+            known = session.listing, session.probe
+            if session.known and self._remembered.get(session.name) != known:
+                self._remembered[session.name] = known
+                memory.keep(session.spec, *known)
 
     def resource_updated(self, server: str, params: Mapping[str, Any]) -> None:
         """A resource that somebody follows has changed."""

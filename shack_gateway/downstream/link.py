@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ..errors import (
     INVALID_PARAMS,
@@ -24,6 +24,7 @@ from ..errors import (
     clip,
 )
 from ..pipes import Outbox, Reader, Writer
+from ..record import NamedTuple
 from ..wire.messages import (
     ErrorAnswer,
     Notification,

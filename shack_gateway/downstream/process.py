@@ -10,11 +10,11 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from ..children import GIVE_UP_SECS, MERCY_SECS, TERM, Child, Keeper
 from ..errors import ServerUnavailable
 from ..pipes import Outbox, Reader, Writer
+from ..record import NamedTuple
 
 MOST_PIECE = 1_048_576
 """Bytes of standard error without a newline that are taken for one line."""
@@ -142,6 +142,7 @@ class Process:
             self._on_exit(returncode)
 
     def _all_gone(self) -> None:
+        self._stderr.drain()
         self._release()
         if not self._gone.done():
             self._gone.set_result(None)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..catalog.entries import Listing
 from ..config.servers import ServerSpec
 from ..eras.to_server import METHODS, Greeting, call_text, outcome, own_meta
 from ..errors import UNSUPPORTED_VERSION, Cancelled, RequestError, ServerError, ServerGone, ServerUnavailable
 from ..pipeline.call import Call, Complete, Failed, Outcome
+from ..record import NamedTuple
 from ..slot import Slot
 from ..wire import dialect
 from ..wire.messages import ErrorAnswer

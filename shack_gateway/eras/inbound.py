@@ -7,9 +7,10 @@ stateless tongue, everybody else the handshake one. Both may share one pipe.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import RequestError
+from ..record import NamedTuple
 from ..wire import dialect
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import UNSUPPORTED_VERSION, ServerError
 from ..pipeline.call import Call, Complete, Failed, InputRequired, Outcome
+from ..record import NamedTuple
 from ..wire import dialect
 from ..wire.messages import ErrorAnswer, Result, encode
 from ..wire.peer import Answer

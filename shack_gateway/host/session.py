@@ -90,7 +90,10 @@ class HostSession:
     def on_bytes(self, chunk: bytes) -> None:
         """What the host sent."""
         for event in self._peer.receive(chunk):
-            self._take(event)
+            if type(event) is Request:
+                self._request(event)
+            else:
+                self._take(event)
 
     def on_end(self) -> None:
         """The host sends nothing more; its last line may lack its end."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from ..record import NamedTuple
 
 TOOL, RESOURCE, PROMPT = "tool", "resource", "prompt"
 

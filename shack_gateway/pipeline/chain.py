@@ -10,8 +10,9 @@ The three rules that hold for all calls live here and nowhere else, so that no s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from ..record import NamedTuple
 from .call import Call, Complete, Failed, InputRequired, Outcome, Refused
 
 

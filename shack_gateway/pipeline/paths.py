@@ -11,6 +11,8 @@ import posixpath
 import re
 import unicodedata
 
+from ..lazy import Pattern
+
 NOTHING, MAYBE, SURELY = 0, 1, 2
 """How a text looks: no path; a relative name with a separator in it; rooted, or climbing out with `..`."""
 
@@ -18,24 +20,25 @@ LONGEST = 4096
 """Bytes of a path that a system can open (PATH_MAX of Linux; others allow less)."""
 LONGEST_NAME = 255
 
-_SEPARATOR = re.compile(r"[/\\]")
-_FILE_URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:){0,3}file:", re.IGNORECASE)
-_FILE_URI_NO_PROSE = re.compile(_FILE_URI.pattern + r"(?=\S)", re.IGNORECASE)
-_ROOTED = re.compile(
+_SEPARATOR = Pattern(r"[/\\]")
+_FILE = r"(?:[a-z][a-z0-9+.-]*:){0,3}file:"
+_FILE_URI = Pattern(_FILE, re.IGNORECASE)
+_FILE_URI_NO_PROSE = Pattern(_FILE + r"(?=\S)", re.IGNORECASE)
+_ROOTED = Pattern(
     r"/|\\\\[^\\]"                                   # POSIX, UNC
     r"|[a-z]:[/\\]"                                  # Windows drive
     r"|~(?:[a-z_][\w.-]*\$?)?(?:[/\\]|$)"            # a home folder; `~1.2` is a version
     r"|\.\.(?:[/\\]|$)", re.IGNORECASE)
-_WINDOWS_ROOTED = re.compile(r"[a-z]:[/\\]|\\\\|//[?.]/", re.IGNORECASE)
-_CLIMBS = re.compile(r"\.\.(?<![^/\\]\.\.)(?![^/\\])")   # a segment `..`; begins with letters, so that search is fast
-_PLAIN = re.compile(r"[\w./-]+", re.ASCII)
-_WHITE = re.compile(r"\s")
-_GOES_ON = re.compile(r"[^/\\].*?(?<=[\w)-])[/\\]")
-_LINE_END = re.compile(r"[^\S ]")
-_ENDING = re.compile(r"\.[A-Za-z]\w{0,7}$")
-_JPEG_IN_BASE64 = re.compile(r"/9j/[A-Za-z0-9+/]*={0,2}")
-_BREAKS = re.compile(r"[\t\r\n]+")
-_PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
+_WINDOWS_ROOTED = Pattern(r"[a-z]:[/\\]|\\\\|//[?.]/", re.IGNORECASE)
+_CLIMBS = Pattern(r"\.\.(?<![^/\\]\.\.)(?![^/\\])")   # a segment `..`; begins with letters, so that search is fast
+_PLAIN = Pattern(r"[\w./-]+", re.ASCII)
+_WHITE = Pattern(r"\s")
+_GOES_ON = Pattern(r"[^/\\].*?(?<=[\w)-])[/\\]")
+_LINE_END = Pattern(r"[^\S ]")
+_ENDING = Pattern(r"\.[A-Za-z]\w{0,7}$")
+_JPEG_IN_BASE64 = Pattern(r"/9j/[A-Za-z0-9+/]*={0,2}")
+_BREAKS = Pattern(r"[\t\r\n]+")
+_PERCENT = Pattern(rb"%([0-9a-fA-F]{2})")
 _MOST_FORMS = 64
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ..lazy import Pattern
 from .paths import LONGEST, climbs, looks, readings
 from .workspace import Workspace
 
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
+_INVISIBLE = Pattern("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
                         "\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]")
-_WHITE = re.compile(r"\s+")
-_PATH_RULE = re.compile(r"\.?[/\\]|[a-z]:[/\\]", re.IGNORECASE)
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_WHITE = Pattern(r"\s+")
+_PATH_RULE = Pattern(r"\.?[/\\]|[a-z]:[/\\]", re.IGNORECASE)
+_ORIGIN = Pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 def folded(text: str) -> str:

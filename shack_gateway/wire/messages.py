@@ -17,10 +17,11 @@ from json.encoder import (  # type: ignore[attr-defined]  # in CPython; None els
     c_make_encoder,
     encode_basestring_ascii,
 )
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import WireError
 from ..lazy import Pattern
+from ..record import NamedTuple
 from .dialect import is_request_id
 from .splice import DECODER, scan, scan_keeping
 

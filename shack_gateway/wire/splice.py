@@ -9,7 +9,9 @@ import json
 import re
 from collections.abc import Iterable
 from json.scanner import make_scanner
-from typing import Any, NamedTuple
+from typing import Any
+
+from ..record import NamedTuple
 
 _BLANK = re.compile(r"[ \t\n\r]*").match
 

@@ -1,4 +1,5 @@
 """The guard: what is left when the gateway was killed, and what is left alone."""
+
 from __future__ import annotations
 
 import os
@@ -17,8 +18,9 @@ from kit.host import ROOT
 from shack_gateway import children
 from shack_gateway.downstream.guard import Guard
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc; macOS has groups only, "
-                                                                "Windows no guard")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="processes are looked up in /proc; macOS has groups only, Windows no guard"
+)
 
 GATEWAY = """
 import asyncio, os, sys
@@ -31,7 +33,8 @@ async def main():
     servers = []
     for code in sys.argv[1:]:
         heard = asyncio.Event()
-        server = start(Launch("s", sys.executable, ("-S", "-c", code), os.environ, "/"), loop, guard, lambda code: None, print)
+        launch = Launch("s", sys.executable, ("-S", "-c", code), os.environ, "/")
+        server = start(launch, loop, guard, lambda code: None, print)
         server.connect(Outbox(loop), lambda chunk: heard.set(), lambda: None, print)
         servers.append(server)
         await heard.wait()
@@ -49,20 +52,26 @@ SERVER = """
 import os, signal, subprocess, sys, time
 def grandchild(code, **more):
     child = subprocess.Popen([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE, **more)
-    child.stdout.readline()
-POLITE = "import sys, time; print(1, flush=True); time.sleep(600)"
-STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+    child.stdout.read(1)
+POLITE = "import os, time; os.write(1, b'1'); time.sleep(600)"
+STUBBORN = "import os, signal, time; signal.signal(15, signal.SIG_IGN); os.write(1, b'1'); time.sleep(600)"
 """
-POLITE = "import sys; print(1, flush=True); sys.stdin.read()"
-STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
-FAMILY = SERVER + """
+POLITE = "import os, sys; os.write(1, b'1'); sys.stdin.read()"
+STUBBORN = "import os, signal, time; signal.signal(15, signal.SIG_IGN); os.write(1, b'1'); time.sleep(600)"
+FAMILY = (
+    SERVER
+    + """
 grandchild(POLITE); grandchild(STUBBORN)
 grandchild(POLITE, start_new_session=True); grandchild(STUBBORN, start_new_session=True)
-signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(600)
+signal.signal(15, signal.SIG_IGN); os.write(1, b'1'); time.sleep(600)
 """
-ORPHANS = SERVER + """
-grandchild(STUBBORN); grandchild(STUBBORN, start_new_session=True); print(1, flush=True); sys.stdin.read()
+)
+ORPHANS = (
+    SERVER
+    + """
+grandchild(STUBBORN); grandchild(STUBBORN, start_new_session=True); os.write(1, b'1'); sys.stdin.read()
 """
+)
 
 
 class Gateway:
@@ -70,8 +79,12 @@ class Gateway:
 
     def __init__(self, marker: str, *servers: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(GATEWAY), *servers], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "SHACK_TEST_SCENE": marker}, start_new_session=True, text=True,
+            [sys.executable, "-c", textwrap.dedent(GATEWAY), *servers],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "SHACK_TEST_SCENE": marker},
+            start_new_session=True,
+            text=True,
         )
         word, *pids = self.answer()
         assert word == "up"
@@ -124,9 +137,14 @@ def launch(marker: str) -> Iterator[Callable[..., Gateway]]:
     wait_gone(marker, 5)
 
 
-@pytest.mark.parametrize("servers", [(POLITE,), (STUBBORN,), (FAMILY,), (POLITE, FAMILY, ORPHANS, STUBBORN)],
-                         ids=["a polite server", "one that ignores TERM", "a family with daemons", "several"])
-def test_after_the_gateway_was_killed_everything_is_gone(launch: Callable[..., Gateway], marker: str, servers: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "servers",
+    [(POLITE,), (STUBBORN,), (FAMILY,), (POLITE, FAMILY, ORPHANS, STUBBORN)],
+    ids=["a polite server", "one that ignores TERM", "a family with daemons", "several"],
+)
+def test_after_the_gateway_was_killed_everything_is_gone(
+    launch: Callable[..., Gateway], marker: str, servers: tuple[str, ...]
+) -> None:
     gateway = launch(*servers)
     assert len(processes_left(marker)) > len(servers)
     gateway.kill()
@@ -134,7 +152,9 @@ def test_after_the_gateway_was_killed_everything_is_gone(launch: Callable[..., G
     await_end(gateway.guard)
 
 
-def test_the_guard_holds_nothing_of_ours_and_does_not_carry_the_mark(launch: Callable[..., Gateway], marker: str) -> None:
+def test_the_guard_holds_nothing_of_ours_and_does_not_carry_the_mark(
+    launch: Callable[..., Gateway], marker: str
+) -> None:
     gateway = launch(POLITE)
     folder = f"/proc/{gateway.guard}"
     ends = {fd: os.readlink(f"{folder}/fd/{fd}") for fd in os.listdir(f"{folder}/fd")}
@@ -147,7 +167,9 @@ def test_the_guard_holds_nothing_of_ours_and_does_not_carry_the_mark(launch: Cal
     assert children.MARK in Path(f"/proc/{gateway.servers[0]}/environ").read_text()
 
 
-def test_the_guard_stays_when_signals_meant_for_the_gateway_reach_it(launch: Callable[..., Gateway], marker: str) -> None:
+def test_the_guard_stays_when_signals_meant_for_the_gateway_reach_it(
+    launch: Callable[..., Gateway], marker: str
+) -> None:
     gateway = launch(STUBBORN)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(gateway.guard, number)
@@ -168,11 +190,10 @@ def test_a_lost_guard_is_replaced_and_told_all(launch: Callable[..., Gateway], m
 def test_close_ends_what_is_left_and_the_guard(launch: Callable[..., Gateway], marker: str) -> None:
     gateway = launch(FAMILY, ORPHANS)
     assert gateway.ask("close") == ["closed"]
-    assert not os.path.exists(f"/proc/{gateway.guard}")     # reaped, too
-    end = time.monotonic() + 4
-    while len(processes_left(marker)) > 1:      # the gateway itself
-        assert time.monotonic() < end, processes_left(marker)
+    assert not os.path.exists(f"/proc/{gateway.guard}")  # reaped, too
     assert gateway.ask("close") == ["closed"]
+    gateway.kill()  # nobody is left now who could end anything
+    wait_gone(marker, 1)
 
 
 def sleeper() -> subprocess.Popen[bytes]:
@@ -212,6 +233,25 @@ def test_a_group_that_was_forgotten_is_left_alone_by_the_shell_too() -> None:
         assert [popen.poll() for popen in watched[::2]] == [None] * 6
     finally:
         for popen in watched:
+            popen.kill()
+            popen.wait()
+
+
+def test_a_new_guard_knows_the_groups_of_the_lost_one() -> None:
+    guard = Guard(os.environ)
+    old, new = sleeper(), sleeper()
+    try:
+        guard.watch(old.pid)
+        lost = guard.pid
+        assert lost
+        os.kill(lost, signal.SIGKILL)
+        await_end(lost)
+        guard.watch(new.pid)
+        os.close(guard._pipe)
+        assert [popen.wait(5) for popen in (old, new)] == [-signal.SIGTERM] * 2
+        assert guard._shell is not None and guard._shell.wait(5) == 0
+    finally:
+        for popen in (old, new):
             popen.kill()
             popen.wait()
 

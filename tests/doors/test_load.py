@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import Host, Scene, json_of
-
-
-def resident_kib(host: Host) -> int:
-    status = Path(f"/proc/{host.process.pid}/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+from kit import Scene, json_of
 
 
 @pytest.mark.parametrize("era", ["handshake", "stateless"])
@@ -40,11 +35,11 @@ def test_ten_thousand_calls_in_a_row_are_answered_and_leave_nothing_in_memory(sc
     for _ in range(1000):
         host.request("tools/call", params, id="same")
     measured = Path("/proc/self/status").exists()
-    before = resident_kib(host) if measured else 0
+    before = host.memory_kib("VmRSS") if measured else 0
     for _ in range(9000):
         assert "result" in host.request("tools/call", params, id="same")
     if measured:
-        assert resident_kib(host) - before < 2500, "memory grows with the calls"
+        assert host.memory_kib("VmRSS") - before < 2500, "memory grows with the calls"
 
 
 def test_ten_thousand_calls_through_the_pipe_are_answered_each_once(scene: Scene) -> None:

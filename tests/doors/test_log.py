@@ -1,4 +1,5 @@
 """The log: its form, what it hides, and that nobody waits for it."""
+
 from __future__ import annotations
 
 import os
@@ -16,7 +17,18 @@ import pytest
 from kit.host import ROOT
 from shack_gateway.log import MOST_BYTES, MOST_RECORDS, MOST_TEXT, REDACTED, Log, Record, escape, line, redactor
 
-FIELDS = ("password", "token", "access_token", "api_key", "apikey", "authorization", "auth", "cookie", "client_secret", "credentials")
+FIELDS = (
+    "password",
+    "token",
+    "access_token",
+    "api_key",
+    "apikey",
+    "authorization",
+    "auth",
+    "cookie",
+    "client_secret",
+    "credentials",
+)
 redact = redactor(FIELDS)
 R = REDACTED
 
@@ -55,58 +67,76 @@ def test_what_is_below_the_level_is_not_written(level: str, count: int) -> None:
     assert [words.split()[-1] for words in written(use, level)] == ["error", "warning", "info", "debug"][:count]
 
 
-@pytest.mark.parametrize("text, shown", [
-    ("plain äöü 漢字 🙂", "plain äöü 漢字 🙂"),
-    ("two\nlines\r\nand\ta tab", r"two\nlines\r\nand\ta tab"),
-    ("\x1b[31mred\x1b[0m \x1b]0;title\x07", r"\x1b[31mred\x1b[0m \x1b]0;title\x07"),
-    ("nul \0 del \x7f c1 \x9b31m", r"nul \x00 del \x7f c1 \x9b31m"),
-    ("bidi \u202e\u2066 zero \u200b\ufeff line \u2028", r"bidi \u202e\u2066 zero \u200b\ufeff line \u2028"),
-    ("tag \U000e0041 half \ud800", r"tag \ue0041 half \ud800"),
-    ("", ""),
-], ids=["plain", "line ends", "escape sequences", "control", "invisible", "tag and surrogate", "empty"])
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("plain äöü 漢字 🙂", "plain äöü 漢字 🙂"),
+        ("two\nlines\r\nand\ta tab", r"two\nlines\r\nand\ta tab"),
+        ("\x1b[2J\x1b[3A \x1b]0;title\x07", r"\x1b[2J\x1b[3A \x1b]0;title\x07"),
+        ("nul \0 del \x7f c1 \x9b31m", r"nul \x00 del \x7f c1 \x9b31m"),
+        ("bidi \u202e\u2066 zero \u200b\ufeff line \u2028", r"bidi \u202e\u2066 zero \u200b\ufeff line \u2028"),
+        ("tag \U000e0041 half \ud800", r"tag \ue0041 half \ud800"),
+        ("", ""),
+    ],
+    ids=["plain", "line ends", "escape sequences", "control", "invisible", "tag and surrogate", "empty"],
+)
 def test_a_record_is_one_line_without_control_characters(text: str, shown: str) -> None:
     assert escape(text) == shown
     assert [found.partition(" x ")[2] for found in written(lambda log: log.info("x", text))] == [shown]
 
 
+def test_colours_are_dropped_and_hide_no_secret() -> None:
+    assert line(Record(0, "INFO", "x", "\x1b[36mtoken\x1b[0m=abc \x1b[1;31mred\x1b[m"), redact).endswith(
+        f" x token={R} red\n"
+    )
+
+
+def test_what_follows_a_secret_on_the_next_line_is_kept() -> None:
+    assert line(Record(0, "INFO", "x", "token=abc\nnext=1"), redact).endswith(rf" x token={R}\nnext=1" + "\n")
+
+
 def test_a_long_record_is_cut_and_says_so() -> None:
-    found, = written(lambda log: log.info("x", "a" * 1_000_000))
+    (found,) = written(lambda log: log.info("x", "a" * 1_000_000))
     assert found.endswith(f"a… ({1_000_000 - MOST_TEXT} more characters)") and len(found) < MOST_TEXT + 100
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text, shown", [
-    ('{"password": "hun\\"ter2", "a": 1}', f'{{"password": "{R}", "a": 1}}'),
-    ('{"Password":"x\\\\","b":"kept"}', f'{{"Password":"{R}","b":"kept"}}'),
-    ('{"token":12345,"b":2}', f'{{"token":{R},"b":2}}'),
-    ('{"credentials": {"user": "u", "keys": ["]", 2]}, "b": 2}', f'{{"credentials": {R}, "b": 2}}'),
-    ('{"input":"{\\"password\\":\\"x y\\",\\"b\\":1}"}', f'{{"input":"{{\\"password\\":\\"{R}\\",\\"b\\":1}}"}}'),
-    ("{'token': 'abc', 'b': 1}", f"{{'token': '{R}', 'b': 1}}"),
-    ("api_key=sk-123 other", f"api_key={R} other"),
-    ("url?token=abc&x=1", f"url?token={R}&x=1"),
-    ("password = hunter2", f"password = {R}"),
-    ("token: a;b,c) next", f"token: {R}) next"),
-    ("(token=abc) next", f"(token={R}) next"),
-    ("Authorization: Bearer abc.def more", f"Authorization: {R} more"),
-    ("authorization: Basic dXNlcjpwYXNz", f"authorization: {R}"),
-    ('Authorization: Digest username="u", response="r"', f"Authorization: {R}"),
-    ("curl -H 'Authorization: Bearer abc' https://x", f"curl -H 'Authorization: {R}' https://x"),
-    ("Cookie: sid=abc; other=def", f"Cookie: {R}"),
-    ("--access-token abc --x", f"--access-token {R} --x"),
-    ("--token=abc", f"--token={R}"),
-    ("['npx', '--api-key', 'sk-1', 'z']", f"['npx', '--api-key', '{R}', 'z']"),
-    ("-token abc", f"-token {R}"),
-    ("GITHUB_TOKEN=ghp_123", f"GITHUB_TOKEN={R}"),
-    ("X-Api-Key: abc", f"X-Api-Key: {R}"),
-    ("githubToken=abc clientSecret: def", f"githubToken={R} clientSecret: {R}"),
-    ('cut off: {"password": "hunt', f'cut off: {{"password": "{R}'),
-    ("Unexpected token } in JSON", "Unexpected token } in JSON"),
-    ("tokens: 5, the password is wrong, author=me", "tokens: 5, the password is wrong, author=me"),
-    ("password=", "password="),
-    ("nothing to hide", "nothing to hide"),
-], ids=lambda text: text[:26])
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ('{"password": "hun\\"ter2", "a": 1}', f'{{"password": "{R}", "a": 1}}'),
+        ('{"Password":"x\\\\","b":"kept"}', f'{{"Password":"{R}","b":"kept"}}'),
+        ('{"token":12345,"b":2}', f'{{"token":{R},"b":2}}'),
+        ('{"credentials": {"user": "u", "keys": ["]", 2]}, "b": 2}', f'{{"credentials": {R}, "b": 2}}'),
+        ('{"input":"{\\"password\\":\\"x y\\",\\"b\\":1}"}', f'{{"input":"{{\\"password\\":\\"{R}\\",\\"b\\":1}}"}}'),
+        ("{'token': 'abc', 'b': 1}", f"{{'token': '{R}', 'b': 1}}"),
+        ("api_key=sk-123 other", f"api_key={R} other"),
+        ("url?token=abc&x=1", f"url?token={R}&x=1"),
+        ("password = hunter2", f"password = {R}"),
+        ("token: a;b,c) next", f"token: {R}) next"),
+        ("(token=abc) next", f"(token={R}) next"),
+        ("Authorization: Bearer abc.def more", f"Authorization: {R} more"),
+        ("authorization: Basic dXNlcjpwYXNz", f"authorization: {R}"),
+        ('Authorization: Digest username="u", response="r"', f"Authorization: {R}"),
+        ("curl -H 'Authorization: Bearer abc' https://x", f"curl -H 'Authorization: {R}' https://x"),
+        ("Cookie: sid=abc; other=def", f"Cookie: {R}"),
+        ("--access-token abc --x", f"--access-token {R} --x"),
+        ("--token=abc", f"--token={R}"),
+        ("['npx', '--api-key', 'sk-1', 'z']", f"['npx', '--api-key', '{R}', 'z']"),
+        ("-token abc", f"-token {R}"),
+        ("GITHUB_TOKEN=ghp_123", f"GITHUB_TOKEN={R}"),
+        ("X-Api-Key: abc", f"X-Api-Key: {R}"),
+        ("githubToken=abc clientSecret: def", f"githubToken={R} clientSecret: {R}"),
+        ('cut off: {"password": "hunt', f'cut off: {{"password": "{R}'),
+        ("Unexpected token } in JSON", "Unexpected token } in JSON"),
+        ("tokens: 5, the password is wrong, author=me", "tokens: 5, the password is wrong, author=me"),
+        ("password=", "password="),
+        ("nothing to hide", "nothing to hide"),
+    ],
+    ids=lambda text: text[:26],
+)
 def test_the_value_of_a_secret_field_is_replaced_and_little_else(text: str, shown: str) -> None:
     assert redact(text) == shown
 
@@ -121,20 +151,43 @@ def test_no_secret_survives_in_any_form_it_is_written(seed: int) -> None:
     secret = "".join(dice.choice("abcXYZ0189-_./+$!") for _ in range(12)) + "Q"
     field = dice.choice(FIELDS)
     name = dice.choice([field, field.upper(), field.title(), field.replace("_", "-"), f"my_{field}"])
-    form = dice.choice([f'{{"a": 1, "{name}": "%s", "b": 2}}', f"{{'{name}': '%s'}}", f"{name}=%s", f"{name}: %s", f"--{name} %s",
-                        f"--{name}=%s", f'{{\\"{name}\\": \\"%s\\"}}', f"{name}='%s'", f'"{name}" : ["%s"]', f"x {name} = \"%s\" y"])
-    found, = written(lambda log: log.info("x", "before " + form % secret))
+    form = dice.choice(
+        [
+            f'{{"a": 1, "{name}": "%s", "b": 2}}',
+            f"{{'{name}': '%s'}}",
+            f"{name}=%s",
+            f"{name}: %s",
+            f"--{name} %s",
+            f"--{name}=%s",
+            f'{{\\"{name}\\": \\"%s\\"}}',
+            f"{name}='%s'",
+            f'"{name}" : ["%s"]',
+            f'x {name} = "%s" y',
+        ]
+    )
+    (found,) = written(lambda log: log.info("x", "before " + form % secret))
     assert secret not in found and REDACTED in found, f"seed {seed}: {found}"
 
 
-@pytest.mark.parametrize("text", [
-    "a" * MOST_TEXT, "token " * 1_300, '"' * MOST_TEXT, "\\" * MOST_TEXT, 'token="' * 1_100, "-" * MOST_TEXT, "token: {" * 1_000,
-    'token:"' + "\\" * MOST_TEXT, "token=" + "," * MOST_TEXT,
-], ids=lambda text: text[:8])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * MOST_TEXT,
+        "token " * 1_300,
+        '"' * MOST_TEXT,
+        "\\" * MOST_TEXT,
+        'token="' * 1_100,
+        "-" * MOST_TEXT,
+        "token: {" * 1_000,
+        'token:"' + "\\" * MOST_TEXT,
+        "token=" + "," * MOST_TEXT,
+    ],
+    ids=lambda text: text[:8],
+)
 def test_no_text_makes_the_search_for_secrets_slow(text: str) -> None:
     began = time.process_time()
     redact(text)
-    assert time.process_time() - began < 1      # milliseconds; a search that runs wild takes minutes
+    assert time.process_time() - began < 1  # milliseconds; a search that runs wild takes minutes
 
 
 # --- nobody waits ----------------------------------------------------------------------------------------------------
@@ -155,7 +208,7 @@ def test_a_full_standard_error_costs_lines_which_are_counted_but_no_time(blockin
     log = Log(ours)
     for number in range(MOST_RECORDS + 500):
         log.info("x", f"record {number}")
-    log.close(timeout=0.01)     # gives up
+    log.close(timeout=0.01)  # gives up
     got: list[bytes] = []
 
     def read() -> None:
@@ -235,10 +288,18 @@ def test_records_of_many_threads_all_arrive_each_in_its_order() -> None:
 @posix
 def test_a_program_whose_standard_error_is_stuck_can_still_end(tmp_path: Path) -> None:
     theirs, ours = os.pipe()
-    code = "import os\nfrom shack_gateway.log import Log\nlog = Log(2)\n" \
-           "for n in range(5000): log.info('x', 'y' * 1000)\nlog.close(0.1)\nprint('ended')\n"
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=ours, timeout=20, check=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    code = (
+        "import os\nfrom shack_gateway.log import Log\nlog = Log(2)\n"
+        "for n in range(5000): log.info('x', 'y' * 1000)\nlog.close(0.1)\nprint('ended')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=ours,
+        timeout=20,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.stdout == b"ended\n"
     os.close(ours)
     os.close(theirs)

@@ -1,4 +1,5 @@
 """Bytes in and out of descriptors: order, bounds, slow and lost peers, and no more writes than turns."""
+
 from __future__ import annotations
 
 import asyncio
@@ -106,8 +107,10 @@ def test_no_reader_takes_more_than_one_chunk_while_another_has_something() -> No
         except BlockingIOError:
             pass
         b[0].send(b"b")
-        readers = [Reader(loop, s[1].detach(), lambda chunk, n=n: order.append(n), lambda: None, outbox)  # type: ignore[misc]
-                   for n, s in (("a", a), ("b", b))]
+        readers = [
+            Reader(loop, s[1].detach(), lambda chunk, n=n: order.append(n), lambda: None, outbox)  # type: ignore[misc]
+            for n, s in (("a", a), ("b", b))
+        ]
         await until(lambda: "b" in order)
         assert order.index("b") <= 1
         for reader in readers:
@@ -231,7 +234,7 @@ def test_drain_ends_though_somebody_keeps_writing() -> None:
         def take(chunk: bytes) -> None:
             nonlocal size
             size += len(chunk)
-            os.write(ours, b"x" * 65_536)       # whenever something was taken, more is there
+            os.write(ours, b"x" * 65_536)  # whenever something was taken, more is there
 
         os.write(ours, b"x" * 65_536)
         loop = asyncio.get_running_loop()
@@ -341,7 +344,7 @@ def test_a_readers_turn_ends_with_one_write_to_each_destination_and_waits_for_no
             for line in chunk.splitlines(True):
                 for mouth in mouths:
                     mouth.writer.send(line)
-            seen.append([pair.writes() for pair in pairs])     # nothing leaves in the middle of the turn
+            seen.append([pair.writes() for pair in pairs])  # nothing leaves in the middle of the turn
             loop.call_soon(lambda: seen.append([pair.writes() for pair in pairs]))  # but before the next thing runs
 
         theirs, ours = os.pipe()
@@ -359,6 +362,7 @@ def test_a_readers_turn_ends_with_one_write_to_each_destination_and_waits_for_no
 @posix
 def test_a_readers_turn_schedules_nothing() -> None:
     """A scheduled callback costs a turn of the loop with a system call, as much as the call itself."""
+
     class Counting(asyncio.SelectorEventLoop):
         scheduled = 0
 

@@ -1,4 +1,5 @@
 """A server's process: its start, its words, its death, and that nothing of it is left."""
+
 from __future__ import annotations
 
 import asyncio
@@ -7,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,8 @@ def say(text):
 def deaf(*what):
     for number in what: signal.signal(number, signal.SIG_IGN)
 def grandchild(code, **more):
-    return subprocess.Popen([sys.executable, "-S", "-c", code], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen([sys.executable, "-S", "-c", code], stdin=nothing, stderr=nothing, **more)
 SLEEPER = "import time; time.sleep(600)"
 HEIR = \"""
 import os, signal, subprocess, sys, time
@@ -39,14 +42,16 @@ def leave(*_):
     subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"], start_new_session=True)
     os._exit(0)
 signal.signal(15, leave)
-print("up", flush=True)
+os.write(1, b"1")
 while True: time.sleep(600)
 \"""
-STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+PARENT = "import subprocess, sys; subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'], " \\
+         "start_new_session=True)"
+STUBBORN = "import os, signal, time; signal.signal(15, signal.SIG_IGN); os.write(1, b'1'); time.sleep(600)"
 def stubborn(**more):
-    child = grandchild(STUBBORN, stdout=subprocess.PIPE, **more)
-    child.stdout.readline()     # from here on it ignores TERM
-    return child
+    grandchild(STUBBORN, stdout=subprocess.PIPE, **more).stdout.read(1)     # from here on it ignores TERM
+def daemon(code):
+    grandchild(code, stdout=subprocess.PIPE, start_new_session=True).stdout.read(1)
 """
 """What every stub below begins with."""
 
@@ -87,7 +92,7 @@ class Stage:
 
     def _exit(self, returncode: int) -> None:
         self.exits.append(returncode)
-        self.story.append("exit")
+        self.story.append(f"exit after {len(self.words)} and {sum(map(len, self.lines))}")
 
     def _hear(self, chunk: bytes) -> None:
         self.heard.append(chunk)
@@ -146,15 +151,16 @@ def test_a_server_sees_its_own_folder_and_environment_and_no_descriptor_of_ours(
         stage.env["MINE"] = "yes"
         process = stage.python("""
 import json
-say(json.dumps([os.getcwd(), dict(os.environ), sorted(map(int, os.listdir('/dev/fd')))[:4], os.getsid(0) == os.getpid()]))
+fds = sorted(map(int, os.listdir('/dev/fd')))
+say(json.dumps([os.getcwd(), dict(os.environ), fds[:4], os.getsid(0) == os.getpid()]))
 """)
         await until(lambda: stage.exits)
         cwd, env, open_ones, leads = json.loads(stage.words)
         assert os.path.samefile(cwd, tmp_path)
         mark = env.pop(children.MARK)
-        assert env.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"      # Python sets it for itself
+        assert env.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"  # Python sets it for itself
         assert env == stage.env and len(mark) > 32
-        assert open_ones[:3] == [0, 1, 2] and open_ones[3] == 3     # 3: the listing itself
+        assert open_ones[:3] == [0, 1, 2] and open_ones[3] == 3  # 3: the listing itself
         assert leads
         await process.close()
         await other.close()
@@ -192,16 +198,22 @@ def test_a_death_is_noticed_though_a_grandchild_holds_the_pipes(tmp_path: Path) 
     play(tmp_path, scenario)
 
 
-@posix
+@linux
 def test_all_that_a_server_wrote_is_heard_before_its_death(tmp_path: Path) -> None:
-    """60,000 bytes lie in the pipe when it dies, and we were not even reading."""
+    """60,000 bytes lie in each pipe when it dies, no line is ended, and a grandchild will hold both pipes for long."""
+
     async def scenario(stage: Stage) -> None:
-        process = stage.python("os.write(2, b'e' * 60_000); os.write(1, b'x' * 60_000); os._exit(1)")
+        process = stage.python(
+            "ready, go = os.pipe()\n"
+            "code = STUBBORN.replace('write(1,', f'write({go},')\n"
+            "subprocess.Popen([sys.executable, '-S', '-c', code], pass_fds=[go]); os.read(ready, 1)\n"
+            "os.write(2, b'e' * 60_000); os.write(1, b'x' * 60_000); os._exit(1)"
+        )
         assert process.stdout
         process.stdout.pause()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # the loop stands still meanwhile
         await until(lambda: stage.exits)
-        assert len(stage.words) == 60_000 and stage.story[-1] == "exit"
-        assert sum(map(len, stage.lines)) == 60_000
+        assert stage.story[-1] == "exit after 60000 and 60000"
         await process.close()
 
     play(tmp_path, scenario)
@@ -255,10 +267,8 @@ LEFTOVERS = {
     "a daemon": "grandchild(SLEEPER, start_new_session=True)",
     "a daemon that ignores TERM": "stubborn(start_new_session=True)",
     "a family": "stubborn(); grandchild(SLEEPER); stubborn(start_new_session=True)",
-    "a grandchild of a daemon": "grandchild('import subprocess, sys; subprocess.Popen([sys.executable, \"-S\", \"-c\", '"
-                                "'\"import time; time.sleep(600)\"], start_new_session=True)', start_new_session=True).wait()",
-    "a daemon that starts another when it is told to leave":
-        "child = grandchild(HEIR, start_new_session=True, stdout=subprocess.PIPE); child.stdout.readline()",
+    "a daemon of a daemon": "grandchild(PARENT, start_new_session=True).wait()",
+    "a daemon that starts another when told to leave": "daemon(HEIR)",
 }
 MANNERS = {
     "polite": "say('up'); sys.stdin.read()",
@@ -303,7 +313,7 @@ def test_another_servers_daemons_are_left_alone(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         other = stage.python("grandchild(SLEEPER, start_new_session=True); say('up'); sys.stdin.read()")
         await stage.said("up")
-        process = stage.python("print('here', flush=True); time.sleep(600)")
+        process = stage.python("say('here'); time.sleep(600)")
         await stage.said("here")
         await process.close(0.05, 1)
         assert len(processes_left(str(tmp_path))) == 2
@@ -313,14 +323,42 @@ def test_another_servers_daemons_are_left_alone(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_grandchild_gets_term_and_time_to_leave(tmp_path: Path) -> None:
+def test_a_grandchild_gets_term_and_time_to_leave_and_may_speak_as_it_goes(tmp_path: Path) -> None:
+    """A broken pipe would end it before it has tidied up: many programs log that they stop."""
+
     async def scenario(stage: Stage) -> None:
         note = tmp_path / "note"
-        process = stage.start("sh", "-c", f"(trap 'echo bye >{note}; exit' TERM; echo up; while :; do sleep 0.01; done) & "
-                                          "read line")
+        heir = (
+            "import os, signal, time\n"
+            "def leave(*_):\n"
+            "    os.write(2, b'leaving\\n'); os.write(1, b'leaving\\n')\n"
+            f"    open({str(note)!r}, 'w').write('tidy'); os._exit(0)\n"
+            "signal.signal(15, leave); os.write(1, b'up'); time.sleep(600)"
+        )
+        process = stage.python(f"subprocess.Popen([sys.executable, '-S', '-c', {heir!r}]); sys.stdin.read()")
         await stage.said("up")
         await process.close()
-        assert note.read_text() == "bye\n"
+        assert note.read_text() == "tidy"
+        assert stage.lines == ["leaving"]
+
+    play(tmp_path, scenario)
+
+
+@posix
+def test_a_server_that_is_closed_twice_at_once_gets_one_term(tmp_path: Path) -> None:
+    """The second one means "at once" to many programs, to this gateway among them."""
+
+    async def scenario(stage: Stage) -> None:
+        process = stage.python("""
+def count(*_): say('term')
+signal.signal(15, count)
+say('up')
+end = time.monotonic() + 0.3
+while time.monotonic() < end: time.sleep(0.01)
+""")
+        await stage.said("up")
+        await asyncio.gather(process.close(0.02, 5), process.close(0.03, 5), process.close(0.04, 5))
+        assert stage.words == b"up\nterm\n"
 
     play(tmp_path, scenario)
 
@@ -381,7 +419,7 @@ def test_a_process_that_nobody_connected_can_be_closed(tmp_path: Path) -> None:
 @linux
 def test_no_descriptor_and_no_zombie_is_left_by_fifty_rounds(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
-        await stage.start("true").close()       # the guard is running now
+        await stage.start("true").close()  # the guard is running now
         before = fds()
         for number in range(50):
             process = stage.start("cat" if number % 2 else "true", connect=bool(number % 5))
@@ -398,12 +436,20 @@ def test_no_descriptor_and_no_zombie_is_left_by_fifty_rounds(tmp_path: Path) -> 
 
 
 @posix
-@pytest.mark.parametrize("noise, lines, tail", [
-    ("os.write(2, b'one\\n\\n  \\r\\ntwo\\r\\nthree')", ["one", "two", "three"], "one\n\n  \r\ntwo\r\nthree"),
-    ("sys.stderr.write('x' * 300_000 + '\\n'); sys.stderr.flush()", ["x" * 300_000], "x" * (TAIL - 1) + "\n"),
-    ("os.write(2, b'\\xff\\x00\\xfe\\n' + 'käse'.encode() + b'\\n')", ["\\xff\x00\\xfe", "käse"], "\ufffd\x00\ufffd\nkäse\n"),
-    ("for n in range(3000): sys.stderr.write(f'line {n}\\n')", [f"line {n}" for n in range(3000)], None),
-], ids=["plain", "a line of 300 kB", "binary", "many lines"])
+@pytest.mark.parametrize(
+    "noise, lines, tail",
+    [
+        ("os.write(2, b'one\\n\\n  \\r\\ntwo\\r\\nthree')", ["one", "two", "three"], "one\n\n  \r\ntwo\r\nthree"),
+        ("sys.stderr.write('x' * 300_000 + '\\n'); sys.stderr.flush()", ["x" * 300_000], "x" * (TAIL - 1) + "\n"),
+        (
+            "os.write(2, b'\\xff\\x00\\xfe\\n' + 'käse'.encode() + b'\\n')",
+            ["\\xff\x00\\xfe", "käse"],
+            "\ufffd\x00\ufffd\nkäse\n",
+        ),
+        ("for n in range(3000): sys.stderr.write(f'line {n}\\n')", [f"line {n}" for n in range(3000)], None),
+    ],
+    ids=["plain", "a line of 300 kB", "binary", "many lines"],
+)
 def test_standard_error_is_told_line_by_line_and_its_tail_kept(
     tmp_path: Path, noise: str, lines: list[str], tail: str | None
 ) -> None:
@@ -414,7 +460,7 @@ def test_standard_error_is_told_line_by_line_and_its_tail_kept(
         assert stage.lines == lines
         kept = process.stderr_tail()
         assert len(kept) <= TAIL and (kept == tail if tail is not None else kept.endswith("\nline 2999\n"))
-        assert tail is not None or kept.startswith("line ")     # no half line at its start
+        assert tail is not None or kept.startswith("line ")  # no half line at its start
         await process.close()
 
     play(tmp_path, scenario)
@@ -450,21 +496,47 @@ for line in sys.stdin: say(line.strip())
     play(tmp_path, scenario)
 
 
+@posix
+def test_a_flood_on_standard_error_gets_a_small_part_of_our_time(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        spent = 0.0
+
+        def slow(line: str) -> None:
+            nonlocal spent
+            began = time.monotonic()
+            time.sleep(0.002)
+            spent += time.monotonic() - began
+
+        code = "import os\nwhile True: os.write(2, (b'x' * 4095 + b'\\n') * 16)"
+        process = start(stage.launch(sys.executable, "-S", "-c", code), stage.loop, stage.guard, stage._exit, slow)
+        await until(lambda: spent)
+        began, spent = time.monotonic(), 0.0
+        await until(lambda: spent > 0.1)
+        assert spent < (time.monotonic() - began) / 2
+        await process.close(0, 0)
+
+    play(tmp_path, scenario)
+
+
 # --- starts that fail ------------------------------------------------------------------------------------------------
 
 
 @posix
-@pytest.mark.parametrize("command, cwd, says", [
-    ("no-such-command-anywhere", "", ["`no-such-command-anywhere`", "PATH", "`servers.stub.command`"]),
-    ("./no/such/file", "", ["`./no/such/file`", "`servers.stub.command`"]),
-    ("cat", "missing", ["working directory", "missing` does not exist", "`servers.stub.cwd`"]),
-    ("./plain", "", ["`./plain`", "permission denied", "executable"]),
-    ("./empty", "", ["`./empty`", "no program", "#!/bin/sh"]),
-    ("./orphan", "", ["`./orphan`", "interpreter"]),
-    ("./plain/below", "", ["`./plain/below`", "was not found"]),
-    ("nul\0byte", "", ["characters that no program can be given", "`servers.stub`"]),
-    ("sur\udc80rogate\ud800", "", ["characters that no program can be given"]),
-], ids=lambda v: repr(v)[:24])
+@pytest.mark.parametrize(
+    "command, cwd, says",
+    [
+        ("no-such-command-anywhere", "", ["`no-such-command-anywhere`", "PATH", "`servers.stub.command`"]),
+        ("./no/such/file", "", ["`./no/such/file`", "`servers.stub.command`"]),
+        ("cat", "missing", ["working directory", "missing` does not exist", "`servers.stub.cwd`"]),
+        ("./plain", "", ["`./plain`", "permission denied", "executable"]),
+        ("./empty", "", ["`./empty`", "no program", "#!/bin/sh"]),
+        ("./orphan", "", ["`./orphan`", "interpreter"]),
+        ("./plain/below", "", ["`./plain/below`", "was not found"]),
+        ("nul\0byte", "", ["characters that no program can be given", "`servers.stub`"]),
+        ("sur\udc80rogate\ud800", "", ["characters that no program can be given"]),
+    ],
+    ids=lambda v: repr(v)[:24],
+)
 def test_a_start_that_fails_says_what_is_wrong_and_how_to_mend_it(
     tmp_path: Path, command: str, cwd: str, says: list[str]
 ) -> None:
@@ -498,10 +570,10 @@ def test_a_start_without_descriptors_left_says_so_and_leaks_none(tmp_path: Path)
             with pytest.raises(OSError):
                 while True:
                     filled.append(os.dup(0))
-            for room in range(8):       # six ends of pipes, two more for the word of the child that it could be started
+            for room in range(8):  # six ends of pipes, two more for the word of the child that it could be started
                 with pytest.raises(ServerUnavailable, match="could not be started"):
                     stage.start("true")
-                free = [os.dup(0) for _ in range(room)]     # all that was free is free again
+                free = [os.dup(0) for _ in range(room)]  # all that was free is free again
                 for fd in [*free, filled.pop()]:
                     os.close(fd)
         finally:
@@ -512,14 +584,17 @@ def test_a_start_without_descriptors_left_says_so_and_leaks_none(tmp_path: Path)
     play(tmp_path, scenario)
 
 
-@pytest.mark.parametrize("command, env, finds", [
-    ("npx", {"PATH": "C:\\a;C:\\node\\"}, "C:\\node\\npx.CMD"),
-    ("npx.cmd", {"PATH": "C:\\node"}, "C:\\node\\npx.cmd"),
-    ("npx", {"Path": "C:\\node"}, "C:\\node\\npx.CMD"),
-    ("C:\\node\\npx", {}, "C:\\node\\npx.CMD"),
-    ("npx", {"PATH": "C:\\node", "PATHEXT": ".EXE"}, "npx"),
-    ("other", {"PATH": "C:\\node"}, "other"),
-])
+@pytest.mark.parametrize(
+    "command, env, finds",
+    [
+        ("npx", {"PATH": "C:\\a;C:\\node\\"}, "C:\\node\\npx.CMD"),
+        ("npx.cmd", {"PATH": "C:\\node"}, "C:\\node\\npx.cmd"),
+        ("npx", {"Path": "C:\\node"}, "C:\\node\\npx.CMD"),
+        ("C:\\node\\npx", {}, "C:\\node\\npx.CMD"),
+        ("npx", {"PATH": "C:\\node", "PATHEXT": ".EXE"}, "npx"),
+        ("other", {"PATH": "C:\\node"}, "other"),
+    ],
+)
 def test_a_command_of_windows_is_found_with_its_ending(command: str, env: dict[str, str], finds: str) -> None:
     there = {"c:\\node\\npx.cmd"}
     assert find_windows(command, env, lambda path: path.lower() in there) == finds
@@ -531,14 +606,14 @@ def test_a_command_of_windows_is_found_with_its_ending(command: str, env: dict[s
 @posix
 @pytest.mark.parametrize("way", children.WAYS, ids=lambda way: way.__name__.strip("_"))
 def test_every_way_of_noticing_a_death_tells_it_once_and_reaps_only_ours(
-    way: Callable[[asyncio.AbstractEventLoop, subprocess.Popen[bytes], Callable[[int], None]], bool]
+    way: Callable[[asyncio.AbstractEventLoop, subprocess.Popen[bytes], Callable[[int], None]], bool],
 ) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         told: list[tuple[int, int]] = []
         others = [subprocess.Popen(["sh", "-c", "exit 9"]) for _ in range(3)]
         late = subprocess.Popen(["true"])
-        os.waitid(os.P_PID, late.pid, os.WEXITED | os.WNOWAIT)      # dead before anybody listens
+        os.waitid(os.P_PID, late.pid, os.WEXITED | os.WNOWAIT)  # dead before anybody listens
         if not way(loop, late, lambda code: told.append((6, code))):
             pytest.skip("not on this system")
         await until(lambda: told)
@@ -565,7 +640,7 @@ def test_a_group_of_zombies_counts_as_gone() -> None:
     assert children.group_alive(popen.pid)
     popen.kill()
     os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)
-    os.killpg(popen.pid, 0)     # the system still knows it
+    os.killpg(popen.pid, 0)  # the system still knows it
     assert not children.group_alive(popen.pid)
     popen.wait()
     assert not children.group_alive(popen.pid) and not alive(popen.pid)

@@ -203,15 +203,10 @@ def test_an_endless_line_does_not_fill_the_memory(scene: Scene) -> None:
     host = scene.start(request_timeout_secs=2)
     host.handshake()
     assert_unharmed(host)
-    before = memory_mib(host)
+    before = host.memory_kib()
     error_of(host.call("bad__huge_line", {"bytes": 200 * MIB, "endless": True}))
-    assert memory_mib(host) - before < 64
+    assert host.memory_kib() - before < 64 * 1024
     assert_unharmed(host)
-
-
-def memory_mib(host: Host) -> int:
-    status = Path(f"/proc/{host.process.pid}/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) // 1024
 
 
 # --- death and silence -----------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 """The life of a server: the whole table, and the pace of restarts."""
+
 from __future__ import annotations
 
 import pytest
@@ -32,7 +33,9 @@ def test_an_event_that_nobody_knows_is_refused() -> None:
         move(Life.READY, "graduated")
 
 
-@pytest.mark.parametrize("restarts, secs", [(0, 0), (1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30), (10_000, 30)])
+@pytest.mark.parametrize(
+    "restarts, secs", [(0, 0), (1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30), (10_000, 30)]
+)
 def test_the_first_restart_is_at_once_and_each_later_one_waits_twice_as_long(restarts: int, secs: float) -> None:
     assert delay(restarts) == secs
 

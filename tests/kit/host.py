@@ -57,6 +57,7 @@ class Host:
             bufsize=0,
             env=environ,
             cwd=cwd or ROOT,
+            start_new_session=True,  # a group of its own, which a test may kill
         )
         self.keep = keep  # a load test turns the memory of the conversation off
         self.messages: list[dict[str, Any]] = []
@@ -155,6 +156,11 @@ class Host:
     def log(self) -> str:
         """What the gateway wrote to its stderr so far."""
         return self.stderr.decode("utf-8", "replace")
+
+    def memory_kib(self, field: str = "VmHWM") -> int:
+        """Memory of the gateway, at its peak or now (`VmRSS`); Linux only."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith(field)))
 
     def pause(self) -> None:
         """Stop reading what the gateway writes (a deaf host)."""

@@ -107,7 +107,7 @@ def test_resources_and_prompts_are_shown_to_hooks_too_and_say_what_they_are(
     kind: str, name: str, given: dict[str, Any], kinds: dict[str, str]
 ) -> None:
     way, shell = road(pre=OK, post=OK)
-    way.run(call({"a": 1}, kind=kind, name="as the host spelt it"))
+    assert isinstance(way.run(call({"a": 1}, kind=kind, name="as the host spelt it")), Complete)
     for _, payload, _ in shell.ran:
         assert (payload["tool_name"], payload["tool_input"]) == (name, given)
         assert {key: value for key, value in payload.items() if key == "kind"} == kinds
@@ -211,6 +211,11 @@ def test_a_hook_that_asks_gets_a_refusal_that_says_that_nobody_can_be_asked(deci
     outcome = refused(way.run(call({"a": 1})))
     assert outcome.text.startswith("denied by pre-tool hook permission decision: ")
     assert "no interactive prompter" in outcome.text and "push?" in outcome.text and way.sent == []
+
+
+def test_a_hook_that_asks_without_a_reason_is_not_given_one() -> None:
+    way, _ = road(pre=specific(permissionDecision="ask"))
+    assert refused(way.run(call())).text.endswith("no interactive prompter")
 
 
 def test_what_only_the_first_hook_may_say_means_nothing_of_the_second() -> None:

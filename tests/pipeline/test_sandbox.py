@@ -161,7 +161,8 @@ def test_what_looks_like_a_path_is_judged_under_any_key(world: World, text: str)
     {"repo": "owner/name"}, {"url": "https://example.com/a/../b"}, {"pattern": "\\d+/\\w+"}, {"version": "~1.2.3"},
     {"rev": "HEAD~1..main"}, {"query": "a OR b"}, {"image": "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgG"}, {"ok": "100%"},
     {"data": "AAAA/" * 2000}, {"n": 1, "f": 2.5, "b": True, "z": None, "e": [], "o": {}}, {},
-    {"file": {"path": "a.txt", "content": "/* c */ ../x is text"}}, {"message": "~ five minutes"},
+    {"file": {"path": "a.txt", "content": "/* c */ ../x is text"}}, {"message": "~ five minutes"}, {"lines": [
+        "/help me", "and/or this"]}, {"files": {"/help me": "a.txt"}},
     {"text": "日本語、または英語。"}, {"path": 5}, {"path": None}, {"path": [1, None]},
 ], ids=str)
 def test_what_is_no_path_is_left_alone(world: World, arguments: dict[str, Any]) -> None:

@@ -17,10 +17,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import translate
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...config.fields import Field, Section, Value, choice
 from ...errors import clip
+from ...record import NamedTuple
 from ..arguments import LIST, PATH, SUBJECT, leaves, policy_name
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
