@@ -214,7 +214,7 @@ def instructions(progressive: bool, told: list[tuple[str, str]]) -> str:
         )
     for server, said in told:
         text += f"\n[{server}] {' '.join(said.split())[:300]}"
-    return text.encode()[:2048].decode(errors="ignore")
+    return text.encode("utf-8", "replace")[:2048].decode(errors="ignore")
 
 
 def serve(config: Config, environ: Mapping[str, str]) -> int:

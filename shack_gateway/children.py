@@ -291,9 +291,13 @@ def _signal_group(pgid: int, number: int) -> None:
 
 def _taskkill(popen: subprocess.Popen[bytes]) -> None:
     """Windows: the tree below `popen`; there is no softer way to end a program without a window."""
-    if popen.poll() is None:
+    if popen.poll() is not None:
+        return
+    try:
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(popen.pid)], check=False, timeout=5,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError):
+        popen.kill()
 
 
 def _carries(pid: int, mark: bytes) -> bool:

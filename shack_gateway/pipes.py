@@ -28,8 +28,8 @@ if sys.platform == "win32":
 Piece = bytes | memoryview
 
 CHUNK = 65_536
-"""Bytes of one read. A pipe of Linux holds no more unless it was widened, and a larger buffer costs time even if it
-stays empty (measured: 256 KiB doubles the cost of a small read)."""
+"""Bytes of one read. A pipe of Linux holds no more unless it was widened; and a buffer past the allocator's threshold
+is mapped anew for every read (measured: 38 instead of 11 us for a small echo with 256 KiB)."""
 JOINED = 65_536
 """Up to here a queue is joined and written in one piece: cheaper than handing many small pieces to the system."""
 SPAN = 262_144
@@ -37,6 +37,7 @@ SPAN = 262_144
 PIECES = 256
 """Pieces offered in one vectored write; every system allows 1,024 (POSIX asks for 16)."""
 LOW_WATER = 65_536
+"""Where `on_drained` is called unless the writer's owner says otherwise."""
 PIPE_HOLDS = 1_048_576
 """What a pipe may hold at most for an unprivileged user of Linux; other systems' pipes are smaller."""
 

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from ..catalog import meta_tools
-from ..catalog.entries import PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog
+from ..catalog.entries import PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog, Way
 from ..catalog.names import hint
 from ..catalog.render import Lists
 from ..errors import INVALID_PARAMS, RESOURCE_NOT_FOUND, RequestError, clip
@@ -90,11 +90,18 @@ class Gateway:
     def _no_such_tool(self, name: str, direct: bool) -> RequestError:
         if direct and name.startswith("shack_"):
             return meta_tools.unknown_meta_tool(name)
+        why = self._servers.why_unknown(name)
+        if why:
+            return RequestError("unknown tool", f"tool not found: {clip(name, 200)}; {clip(why, 500)}")
         return meta_tools.tool_not_found(name, self._servers.catalog)
 
     async def _meta_tool(self, name: str, arguments: Any) -> Outcome:
         servers = self._servers
-        await servers.settled()
+        described = arguments.get("name") if name == meta_tools.DESCRIBE_TOOL and isinstance(arguments, dict) else None
+        if not isinstance(described, str):
+            await servers.settled()
+        elif servers.catalog.tool(described) is None:
+            await servers.settled(described)
         self._refresh()
         answers = self._answers
         assert answers is not None  # `_refresh` made it
@@ -150,28 +157,27 @@ class Gateway:
         if type(uri) is not str:
             raise RequestError("unknown resource", "unknown resource: (missing 'uri')")
         outcome: Outcome | None = None
-        for way in await self._ways(uri):
+        ways = await self.ways(uri)
+        for way in ways:
             call = Call(number, calls.RESOURCE, way.server, uri, way.uri, {"uri": way.uri}, params, context)
             answer = await self._chain.run(call)
-            if not _is_not_found(answer):
-                return _with_uri(answer, way.uri, uri) if way.uri != uri else answer
-            outcome = outcome or answer
+            if isinstance(answer, Failed) and (_is_not_found(answer) or (answer.code is None and len(ways) > 1)):
+                # Nobody lists it, so we guess: a server that has it not, or cannot say, is not the last to be asked.
+                outcome = answer if outcome is None or not _is_not_found(answer) else outcome
+                continue
+            return _with_uri(answer, way.uri, uri) if way.uri != uri else answer
         if outcome is not None:
             return outcome
         near = hint(uri, (entry.name for entry in self._servers.catalog.resources))
         raise RequestError("unknown resource", f"unknown resource: {clip(uri, 500)}{near}", data={"uri": uri})
 
-    async def _ways(self, uri: str) -> tuple[Any, ...]:
+    async def ways(self, uri: str) -> tuple[Way, ...]:
+        """Whom to ask for a resource, best first."""
         ways = self._servers.catalog.ways(uri)
         if not ways:
             await self._servers.settled()
             ways = self._servers.catalog.ways(uri)
         return ways
-
-    async def way(self, uri: str) -> tuple[str, str] | None:
-        """Server and its own URI of a resource that somebody wants to follow."""
-        ways = await self._ways(uri)
-        return (ways[0].server, ways[0].uri) if ways else None
 
     # --- prompts and completion ---
 
@@ -207,7 +213,10 @@ class Gateway:
             entry = await self._prompt_entry(ref.get("name"))
             server, target = entry.server, {**ref, "name": entry.target}
         elif kind == "ref/resource" and type(ref.get("uri")) is str:
-            entry = self._servers.catalog.template(ref["uri"]) or self._servers.catalog.resource(ref["uri"])
+            entry = self._resource_entry(ref["uri"])
+            if entry is None:
+                await self._servers.settled()
+                entry = self._resource_entry(ref["uri"])
             if entry is None:
                 raise RequestError("unknown resource", f"unknown resource: {clip(ref['uri'], 500)}")
             server, target = entry.server, {**ref, "uri": entry.target}
@@ -219,6 +228,9 @@ class Gateway:
             server, "completion/complete", {**params, "ref": target}, context.capabilities, context.log_level
         )
         return self._chain.seal(outcome)
+
+    def _resource_entry(self, uri: str) -> Any:
+        return self._servers.catalog.template(uri) or self._servers.catalog.resource(uri)
 
 
 def _is_not_found(outcome: Outcome) -> bool:

@@ -33,6 +33,10 @@ class Servers(Protocol):
         """Wait, within bounds, for servers that are coming up."""
         ...
 
+    def why_unknown(self, name: str) -> str:
+        """What is the matter with the server that `name` seems to belong to, if nothing is known of what it has."""
+        ...
+
     def missing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Servers still starting, and servers that are down, of which nothing is known."""
         ...

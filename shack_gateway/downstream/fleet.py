@@ -19,6 +19,7 @@ from ..log import Log
 from ..pipeline.call import Call, Outcome
 from ..pipes import Outbox
 from ..record import NamedTuple
+from ..wire.messages import encode
 from .link import Limits, Link
 from .process import Launch, Process, start
 from .run import Run
@@ -56,7 +57,7 @@ class Listener(Protocol):
 
     def on_resource(self, server: str, uri: str, params: Mapping[str, Any]) -> None: ...
 
-    def on_log(self, server: str, params: dict[str, Any]) -> None: ...
+    def on_log(self, server: str, params: dict[str, Any], wanted: str | None) -> None: ...
 
 
 class Fleet:
@@ -118,25 +119,39 @@ class Fleet:
         if self._started is not None:
             return
         self._started = self._loop.time()
-        self.capabilities = capabilities
+        try:
+            encode(capabilities)
+            self.capabilities = capabilities
+        except (ValueError, RecursionError):
+            self.log.warning("fleet", "the host's capabilities are no JSON that could be sent on: servers are shown none")
         for session in self._sessions.values():
             if lazy or not session.spec.lazy:
                 session.start()
 
     async def settled(self, name: str = "") -> None:
-        """Wait for servers that are coming up and of which nothing is known: until the time for that is over, or, for
-        one that `name` (a tool nobody lists) may belong to, as long as a call to it may wait."""
+        """Wait for servers that are coming up and of which nothing is known.
+
+        For one that `name` (a tool nobody lists) may belong to, as long as a call to it may wait; else for all of them,
+        until the time that lists wait is over.
+        """
+        meant = [session for session in self._sessions.values() if name.startswith(f"{session.name}__")]
         for session in self._sessions.values():
             session.recheck()
-            meant = name.startswith(f"{session.name}__")
-            if not session.known and (meant or (session.spec.lazy and not name)):
+            if not session.known and (session in meant or (session.spec.lazy and not name)):
                 session.start()
-        grace = (self._started or self._loop.time()) + self._settings.list_wait_secs
-        for session in self._sessions.values():
-            meant = name.startswith(f"{session.name}__")
-            until = self._loop.time() + session.spec.request_timeout_secs if meant else grace
-            while session.starting and not session.known and (left := until - self._loop.time()) > 0:
+        for session in meant or self._sessions.values():
+            patience = session.spec.request_timeout_secs if meant else self._settings.list_wait_secs
+            since = self._loop.time() if meant else session.began
+            while session.starting and not session.known and (left := since + patience - self._loop.time()) > 0:
                 await session.change(left)
+
+    def why_unknown(self, name: str) -> str:
+        """What is the matter with the server that `name` seems to belong to, if nothing is known of what it has."""
+        for session in self._sessions.values():
+            if name.startswith(f"{session.name}__") and not session.known:
+                state = "disabled" if not session.spec.enabled else session.life.value
+                return f"the server `{session.name}` is {state}" + (f": {session.error}" if session.error else "")
+        return ""
 
     def missing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Servers of which nothing is known: those still starting, and those that are down."""
@@ -156,6 +171,10 @@ class Fleet:
     ) -> Awaitable[Outcome]:
         """Send any other request to a server."""
         return self._sessions[server].request(method, params, capabilities, level)
+
+    def tells_of_resources(self, server: str) -> bool:
+        """Whether a server takes subscriptions to its resources, as far as it has said."""
+        return self._sessions[server].tells_of_resources
 
     def follow(self, server: str, uri: str, more: bool) -> Awaitable[Outcome | None]:
         """Subscribe to a server's resource, or unsubscribe."""
@@ -252,10 +271,10 @@ class Fleet:
         if self.listener is not None and type(uri) is str:
             self.listener.on_resource(server, uri, params)
 
-    def logged(self, server: str, params: dict[str, Any]) -> None:
-        """A server's log message."""
+    def logged(self, server: str, params: dict[str, Any], wanted: str | None) -> None:
+        """A server's log message; `wanted` is the lowest level that a stateless call in flight there asks for."""
         if self.listener is not None:
-            self.listener.on_log(server, params)
+            self.listener.on_log(server, params, wanted)
 
     def _announce(self) -> None:
         self._announcing = False

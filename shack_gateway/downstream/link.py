@@ -188,7 +188,11 @@ class Link:
 
     def _take(self, chunk: bytes) -> None:
         for event in self.peer.receive(chunk):
-            self._event(event)
+            try:
+                self._event(event)
+            except Exception as error:
+                # One message costs itself, not those behind it. What cannot be passed on (1e999, too deep) ends here.
+                self._owner.on_noise(f"sent something that cannot be passed on: {clip(repr(error), 300)}")
 
     def _event(self, event: Any) -> None:
         kind = type(event)
@@ -223,7 +227,10 @@ class Link:
             most = self._limits.line_bytes
             what = f"sent a line of {event.size} bytes, more than the {most} allowed (`max_server_line_bytes`)"
             id = id_in_head(event.head)
-            self._fail([id] if id in self.peer.asked else list(self.peer.asked), what)
+            if id in self.peer.asked:
+                self._fail([id], what)
+            elif b'"method"' not in event.head:
+                self._fail([q.id for q in self.peer.asked.values() if q.method != "subscriptions/listen"], what)
         elif isinstance(event, WireError):
             what = f"sent a line that is no message: {event.what}"
             id = id_in_head(event.head)

@@ -17,6 +17,8 @@ from .link import Link
 from .lists import CHANGES, KINDS, Lister
 from .process import Process
 
+LONGEST_PAUSE_SECS = 60.0
+"""Between two tries to get a list that the server owes."""
 RELIST_SECS = 0.25
 """How far apart two listings are at least, however often a server says that its list changed."""
 DEATH_SECS = 0.3
@@ -44,7 +46,7 @@ class House(Protocol):
 
     def resource_updated(self, server: str, params: Mapping[str, Any]) -> None: ...
 
-    def logged(self, server: str, params: dict[str, Any]) -> None: ...
+    def logged(self, server: str, params: dict[str, Any], wanted: str | None) -> None: ...
 
 
 class Listener(Protocol):
@@ -65,9 +67,10 @@ class Run:
         """Settled with how the process ended, or with why it is of no more use."""
         self.ready = False
         self.listing = Listing()
-        self.probe_dropped = False
+        self.probe_dropped = self.greeted_again = False
         self._level: str | None = None
         self._listed_at = 0.0
+        self._lister: Lister | None = None
         self._stale: set[str] = set()
         self._relister: asyncio.Task[None] | None = None
         # What follows may raise `ServerUnavailable`: then there is no run.
@@ -94,11 +97,15 @@ class Run:
         greeter = self._greeter()
         self.greeting = await greeter.greet(probe)
         self.probe_dropped = greeter.dropped
-        self.listing = await self._lister(self.greeting).list(KINDS, Listing())
+        house, patience = self._house, self.spec.request_timeout_secs
+        self._lister = Lister(self.link, self.greeting, house.client, patience, self._note)
+        self.listing = await self._lister.list(KINDS, Listing())
+        self._stale |= self._lister.failed
         self._listed_at = self._loop.time()
 
     async def greet_again(self) -> None:
-        """It refuses the revision it was greeted in (-32022): find out what it speaks now."""
+        """It refuses the revision it was greeted in (-32022): find out, once, what it speaks now."""
+        self.greeted_again = True
         try:
             self.greeting = await self._greeter().greet("auto")
         except (ServerError, EndedOnProbe) as error:
@@ -159,9 +166,6 @@ class Run:
             start_secs=self.spec.start_timeout_secs, probe_secs=house.probe_secs,
         )
 
-    def _lister(self, greeting: Greeting) -> Lister:
-        return Lister(self.link, greeting, self._house.client, self.spec.request_timeout_secs, self._note)
-
     def _exited(self, code: int) -> None:
         self._end(f"it was killed by signal {-code}" if code < 0 else f"it ended with exit code {code}")
         self.give_up("closed before responding")
@@ -198,9 +202,8 @@ class Run:
             if self.ready:
                 self._relist_soon()
         elif method == "notifications/message":
-            self._house.logged(self.name, params)
-            for log in {q.log for q in self.link.peer.asked.values() if q.log is not None}:
-                log(self.name, params)
+            levels = {q.level for q in self.link.peer.asked.values() if q.level is not None}
+            self._house.logged(self.name, params, min(levels, key=dialect.LOG_LEVELS.index, default=None))
         elif method == "notifications/resources/updated":
             self._house.resource_updated(self.name, params)
         elif method == "notifications/subscriptions/acknowledged":
@@ -218,16 +221,18 @@ class Run:
             self._relister = self._loop.create_task(self._relist(), name=f"list {self.name}")
 
     async def _relist(self) -> None:
-        """List anew what is out of date, as often as that happens, but not without pause."""
+        """List anew what is out of date, as often as that happens, but not without pause; what fails is tried again."""
         await asyncio.sleep(SETTLE_SECS)
-        while self._stale and self.ready and self.greeting is not None:
-            stale, self._stale = self._stale, set()
-            before = self.listing
+        pause = RELIST_SECS
+        while self._stale and self.ready and self._lister is not None:
+            stale, self._stale, before = self._stale, set(), self.listing
             try:
-                self.listing = await self._lister(self.greeting).list([k for k in KINDS if k in stale], self.listing)
+                self.listing = await self._lister.list([kind for kind in KINDS if kind in stale], before)
             except ServerError as error:
                 self._note(f"could not be listed anew: {error.what}")
                 return
             if self.listing != before:
                 self._listener.on_listing(self.listing)
-            await asyncio.sleep(RELIST_SECS)
+            self._stale |= self._lister.failed
+            pause = min(pause * 2, LONGEST_PAUSE_SECS) if self._lister.failed else RELIST_SECS
+            await asyncio.sleep(pause)

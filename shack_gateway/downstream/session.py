@@ -12,8 +12,16 @@ from typing import Any
 
 from ..catalog.entries import Listing
 from ..config.servers import ServerSpec
-from ..eras.to_server import METHODS, Greeting, call_text, outcome, own_meta
-from ..errors import UNSUPPORTED_VERSION, Cancelled, RequestError, ServerError, ServerGone, ServerUnavailable
+from ..eras.to_server import METHODS, Greeting, bridged, call_text, outcome, own_meta
+from ..errors import (
+    UNSUPPORTED_VERSION,
+    Cancelled,
+    RequestError,
+    ServerBroken,
+    ServerError,
+    ServerGone,
+    ServerUnavailable,
+)
 from ..pipeline.call import Call, Complete, Failed, Outcome
 from ..record import NamedTuple
 from ..slot import Slot
@@ -60,6 +68,8 @@ class Session:
         self.known = False
         """True when `listing` says what the server has, be it from an earlier run."""
         self.error = spec.down
+        self.began = 0.0
+        """When the server was last begun to be brought up."""
         self.probe: str = spec.protocol
         self.run: Run | None = None
         self._current: Run | None = None
@@ -80,6 +90,13 @@ class Session:
         """True while the server is on its way up, for the first time or again."""
         soon = self.life is Life.BACKOFF and self._wake_at - self._loop.time() < SHORT_WAIT_SECS
         return soon or self.life is Life.STARTING
+
+    @property
+    def tells_of_resources(self) -> bool:
+        """True when the server says that resources can be subscribed to, or is not up and has said nothing."""
+        greeting = self.run.greeting if self.run is not None else None
+        offered = greeting.capabilities.get("resources") if greeting is not None else {"subscribe": True}
+        return isinstance(offered, dict) and offered.get("subscribe") is True
 
     @property
     def instructions(self) -> str:
@@ -104,9 +121,13 @@ class Session:
             question = self._ask(run, call, patience)
             answer = await question
             if type(answer) is ErrorAnswer and answer.code == UNSUPPORTED_VERSION:
-                await self._aside(run.greet_again())  # it was refused, not run: the call may be made again
-                question = self._ask(run, call, patience)
+                if not run.greeted_again:
+                    await self._aside(run.greet_again())
+                question = self._ask(run, call, patience)  # it was refused, not run: the call may be made again
                 answer = await question
+                if type(answer) is ErrorAnswer and answer.code == UNSUPPORTED_VERSION:
+                    what = f"downstream server '{self.name}' refuses the protocol version that it asked for"
+                    return self._failed(ServerBroken(self.name, what))
         except (ServerError, RequestError) as error:
             return self._failed(error)
         except Cancelled:
@@ -127,7 +148,8 @@ class Session:
             limit=self.spec.max_call_secs,
             progress=context.progress,
         )
-        question.log = context.log
+        if context.stateless:
+            question.level = context.log_level
         return question
 
     async def request(
@@ -141,7 +163,7 @@ class Session:
             found = dict(params)
             meta = dialect.forwarded_meta(found.pop("_meta", None))
             if stateless:
-                meta.update(own_meta(self._house.client, capabilities, level))
+                meta.update(own_meta(self._house.client, bridged(capabilities), level))
             if meta:
                 found["_meta"] = meta
             answer = await _answer(run, run.link.ask(method, found, patience))
@@ -149,6 +171,9 @@ class Session:
             return self._failed(error)
         if isinstance(answer, (ServerError, ErrorAnswer)):
             return self._failed(answer)
+        if stateless and answer.value.get("resultType", "complete") != "complete":
+            what = f"gave an answer of kind {str(answer.value['resultType'])[:80]!r}"
+            return self._failed(ServerBroken(self.name, f"downstream server '{self.name}' {what}"))
         return Complete(answer.body, server=self.name, stateless=stateless, shape=answer.value)
 
     async def follow(self, uri: str, more: bool) -> Outcome | None:
@@ -161,6 +186,10 @@ class Session:
             answer = await _answer(run, question)
         except ServerError as error:
             return self._failed(error)
+        except Cancelled:
+            if more:
+                self._subscriptions.drop(uri)
+            raise
         if isinstance(answer, (ServerError, ErrorAnswer)):
             if more:
                 self._subscriptions.drop(uri)
@@ -226,6 +255,7 @@ class Session:
         if kept or self._ending or self.spec.down or not self.spec.enabled:
             return
         self._move("start")
+        self.began = self._loop.time()
         self._keeper = self._loop.create_task(self._keep(), name=f"keep {self.name}")
 
     async def stop(self, patience: float) -> None:
@@ -308,6 +338,9 @@ class Session:
             self._house.log.warning(self.name, f"did not start: {self.error}")
             for line in self._current.stderr() if self._current is not None else ():
                 self._house.log.warning(f"server {self.name}", line)
+        except Exception as error:  # a fault of ours: the server is as good as not started, and the others go on
+            self.error = f"downstream server '{self.name}' could not be brought up: {error!r}"
+            self._house.log.error(self.name, self.error)
         finally:
             self._put_away("closed before responding")
         return (max(self._loop.time() - ready, 1e-3) if ready else 0.0), hopeless

@@ -21,6 +21,10 @@ URL_ELICITATION = -32042
 """A server of 2025-11-25 wants the user to visit a URL first."""
 
 
+_OURS = frozenset(("resultType", "_meta", "ttlMs", "cacheScope"))
+"""Members of a stateless result that are ours to say; a result that brings one of them has to be looked at."""
+
+
 class Voice:
     """How one gateway speaks: its name and version in every stateless result, its list of capabilities."""
 
@@ -58,12 +62,12 @@ class Voice:
     def _for_stateless(self, outcome: Complete) -> Body:
         shape, body = outcome.shape, outcome.body
         extra = self._head(outcome.server)
-        if "_meta" in shape or "resultType" in shape:
+        if not _OURS.isdisjoint(shape):
             body = self._own_meta(outcome).encode("utf-8", "surrogatepass")
             if outcome.cache is None:
                 return body
             extra = b""
-        if outcome.cache is not None and "ttlMs" not in shape:
+        if outcome.cache is not None:
             ttl, private = outcome.cache
             cache = b'"ttlMs":%d,"cacheScope":"%s"' % (ttl, b"private" if private else b"public")
             extra = extra + b"," + cache if extra else cache
@@ -95,9 +99,10 @@ class Voice:
             ours, _ = members(meta)
             dropped: dict[str, str | None] = dict.fromkeys(dialect.HOP_KEYS)
             meta = edit(edit(theirs, dropped), {}, add=[(m.key, meta[m.value_start : m.end]) for m in ours])
-        add = [("_meta", meta)]
-        if "resultType" not in shape:
-            add.insert(0, ("resultType", '"complete"'))
+        # A handshake server may call a member of its own `resultType`; here it would mean something.
+        add = [("resultType", '"complete"'), ("_meta", meta)]
+        if outcome.cache is not None:
+            text = edit(text, {"ttlMs": None, "cacheScope": None})
         return edit(text, {}, add=add)
 
     def _question(self, id: str | int, asked: Asked, outcome: InputRequired, number: int) -> Body:
@@ -244,6 +249,10 @@ def for_handshake(outcome: Complete, version: str) -> Body:
         old = downgraded(outcome.value.get("content", []), version)
         if old is not None:
             changes["content"] = json.dumps(old)
+    if version < "2025-06-18" and isinstance(shape.get("messages"), list):
+        messages = [_old_message(each, version) for each in outcome.value.get("messages", [])]
+        if messages != outcome.value.get("messages"):
+            changes["messages"] = json.dumps(messages)
     if not changes:
         return outcome.body
     return edit(outcome.text, changes).encode("utf-8", "surrogatepass")
@@ -262,6 +271,14 @@ def _with_text_of(value: Mapping[str, Any]) -> list[Any] | None:
             except (ValueError, TypeError, RecursionError):
                 continue
     return [*blocks, {"type": "text", "text": json.dumps(structured, ensure_ascii=False)}]
+
+
+def _old_message(message: Any, version: str) -> Any:
+    """A prompt's message with content that the revision has."""
+    if not isinstance(message, dict):
+        return message
+    old = downgraded([message.get("content")], version)
+    return message if old is None else {**message, "content": old[0]}
 
 
 def downgraded(content: list[Any], version: str) -> list[Any] | None:

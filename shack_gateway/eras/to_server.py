@@ -125,7 +125,7 @@ def outcome(answer: Answer, call: Call, stateless: bool) -> Outcome:
     kind = value.get("resultType", "complete")
     if kind == "complete" or not stateless:
         exact = value if answer.exact else None
-        cache = (0, True) if call.kind == "resource" and "ttlMs" not in value else None
+        cache = _freshness(value) if call.kind == "resource" else None
         return Complete(answer.body, server=call.server, stateless=stateless, value=exact, shape=value, cache=cache)
     if kind != "input_required" or METHODS[call.kind] not in dialect.QUESTION_METHODS:
         return _unusable(call, f"an answer of unknown kind (`resultType` {str(kind)[:80]!r})")
@@ -135,6 +135,14 @@ def outcome(answer: Answer, call: Call, stateless: bool) -> Outcome:
         return _unusable(call, "a question that is none (neither `inputRequests` nor `requestState`)")
     meta = whole.get("_meta")
     return InputRequired(requests, state, call.server, meta if isinstance(meta, dict) else None)
+
+
+def _freshness(value: Mapping[str, Any]) -> tuple[int, bool] | None:
+    """How long a resource may be kept, and whether privately; None where the server says so itself, and rightly."""
+    ttl, scope = value.get("ttlMs"), value.get("cacheScope")
+    if type(ttl) is int and ttl >= 0 and scope in ("public", "private"):
+        return None
+    return max(0, ttl) if type(ttl) is int else 0, scope != "public"
 
 
 def _unusable(call: Call, what: str) -> Failed:

@@ -22,7 +22,9 @@ CHANGED = {
     "tools": "notifications/tools/list_changed",
     "prompts": "notifications/prompts/list_changed",
     "resources": "notifications/resources/list_changed",
+    "templates": "notifications/resources/list_changed",
 }
+"""By list: two of them are told of in one word."""
 WISHES = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resources": "resourcesListChanged"}
 DONE = Complete(b"{}", value={})
 
@@ -38,6 +40,7 @@ class Servers(Protocol):
     @property
     def starting(self) -> bool: ...
     def follow(self, server: str, uri: str, more: bool) -> Any: ...
+    def tells_of_resources(self, server: str) -> bool: ...
 
 
 class Listen:
@@ -71,13 +74,28 @@ class Following:
             return Failed("bad params", "`uri` must be a string.")
         if (uri in self._followed) == more:
             return DONE
-        way = await self._gateway.way(uri) if more else self._followed.pop(uri)
+        if not more:
+            refused = await self._servers.follow(*self._followed.pop(uri), False)
+            return DONE if refused is None else refused
+        way = self._best(await self._gateway.ways(uri))
         if way is None:
             return Failed("unknown resource", f"unknown resource: {clip(uri, 500)}", data={"uri": uri})
-        refused: Outcome | None = await self._servers.follow(*way, more)
-        if refused is None and more:
-            self._followed[uri] = way
+        if uri in self._followed:
+            return DONE  # asked for twice at once
+        self._followed[uri] = way  # noted first: an unsubscribe may come before the answer
+        kept = False
+        try:
+            refused = await self._servers.follow(*way, True)
+            kept = refused is None
+        finally:
+            if not kept and self._followed.get(uri) == way:
+                del self._followed[uri]
         return DONE if refused is None else refused
+
+    def _best(self, ways: tuple[Any, ...]) -> Way | None:
+        """The first way whose server takes subscriptions; else the first: some take them that do not say so."""
+        willing = [way for way in ways if self._servers.tells_of_resources(way.server)]
+        return (willing or [*ways])[0][:2] if ways else None
 
     def on_resource(self, server: str, uri: str, params: Mapping[str, Any]) -> None:
         """A server says that a resource has changed; the host is told under the URI that it asked for."""
@@ -96,19 +114,19 @@ class Following:
         """Acknowledge at once what will be honoured; the request stays open."""
         kinds = frozenset(kind for kind, key in WISHES.items() if wanted.get(key) is True)
         listed = wanted.get("resourceSubscriptions")
-        catalog, starting = self._servers.catalog, self._servers.starting
         uris = [uri for uri in listed if type(uri) is str] if isinstance(listed, list) else []
-        uris = [uri for uri in dict.fromkeys(uris) if starting or catalog.ways(uri)]
+        uris = [uri for uri in dict.fromkeys(uris) if self._may_be_followed(uri)]
         listen = self.listens[id] = Listen(kinds, uris)
         honoured: dict[str, Any] = {WISHES[kind]: True for kind in WISHES if kind in kinds}
         if uris:
             honoured["resourceSubscriptions"] = uris
-        for kind in kinds:
-            self._told.setdefault(kind, self._fingerprint(kind))
+        for kind, method in CHANGED.items():
+            if method in {CHANGED[wish] for wish in kinds}:
+                self._told.setdefault(kind, self._fingerprint(kind))
         method = "notifications/subscriptions/acknowledged"
         self._send(notification(method, {"notifications": honoured}, listen=id))
         for uri in uris:
-            self._aside(self._begin(listen, uri))
+            self._aside(self._begin(id, listen, uri))
 
     def unlisten(self, id: str | int) -> None:
         """The host cancelled a listen: nothing more under its id."""
@@ -116,10 +134,21 @@ class Following:
             if way is not None:
                 self._aside(self._servers.follow(*way, False))
 
-    async def _begin(self, listen: Listen, uri: str) -> None:
-        way = await self._gateway.way(uri)
-        if way is not None and await self._servers.follow(*way, True) is None:
-            listen.ways[uri] = way
+    def _may_be_followed(self, uri: str) -> bool:
+        ways = self._servers.catalog.ways(uri)
+        return any(self._servers.tells_of_resources(way.server) for way in ways) or not ways and self._servers.starting
+
+    async def _begin(self, id: str | int, listen: Listen, uri: str) -> None:
+        """Have a resource followed, if anybody has it by now."""
+        way = self._best(self._servers.catalog.ways(uri))
+        if way is None or listen.ways[uri] is not None:
+            return
+        listen.ways[uri] = way
+        refused = await self._servers.follow(*way, True)
+        if refused is not None:
+            listen.ways[uri] = None
+        elif self.listens.get(id) is not listen:
+            await self._servers.follow(*way, False)  # the host has cancelled it meanwhile
 
     def _aside(self, work: Any) -> None:
         """Let something go on that nobody waits for."""
@@ -133,7 +162,8 @@ class Following:
 
     def on_catalog(self) -> None:
         """What the servers list has changed, or a server came up or ended."""
-        for kind in CHANGED:
+        changed: dict[str, None] = {}
+        for kind, method in CHANGED.items():
             if kind == "tools" and self._gateway.progressive:
                 continue  # the host's list is the four meta-tools, come what may
             now = self._fingerprint(kind)
@@ -144,20 +174,23 @@ class Following:
                     self._told[kind] = now
             elif now != before:
                 self._told[kind] = now
-                self._announce(kind)
+                changed[method] = None
+        for method in changed:
+            self._announce(method)
+        for id, listen in list(self.listens.items()):
+            for uri, way in listen.ways.items():
+                if way is None:
+                    self._aside(self._begin(id, listen, uri))
 
-    def _announce(self, kind: str) -> None:
+    def _announce(self, method: str) -> None:
         if self._handshake.done:
-            self._send(notification(CHANGED[kind], None))
+            self._send(notification(method, None))
         for id, listen in self.listens.items():
-            if kind in listen.kinds:
-                self._send(notification(CHANGED[kind], None, listen=id))
+            if method in {CHANGED[kind] for kind in listen.kinds}:
+                self._send(notification(method, None, listen=id))
 
     def _fingerprint(self, kind: str) -> int:
-        catalog = self._servers.catalog
-        if kind == "tools":
-            return hash(catalog.tools)
-        return hash(catalog.prompts) if kind == "prompts" else hash((catalog.resources, catalog.templates))
+        return hash(getattr(self._servers.catalog, kind))
 
     # --- the end ---
 

@@ -32,7 +32,7 @@ _LISTED = {
     "tools/list": "tools",
     "prompts/list": "prompts",
     "resources/list": "resources",
-    "resources/templates/list": "resources",
+    "resources/templates/list": "templates",
 }
 
 
@@ -47,6 +47,7 @@ class Servers(Protocol):
     def start(self, capabilities: Mapping[str, Any]) -> None: ...
     def set_log_level(self, level: str) -> None: ...
     def follow(self, server: str, uri: str, more: bool) -> Any: ...
+    def tells_of_resources(self, server: str) -> bool: ...
     def hold(self) -> None: ...
     def release(self) -> None: ...
 
@@ -90,10 +91,7 @@ class HostSession:
     def on_bytes(self, chunk: bytes) -> None:
         """What the host sent."""
         for event in self._peer.receive(chunk):
-            if type(event) is Request:
-                self._request(event)
-            else:
-                self._take(event)
+            self._take(event)
 
     def on_end(self) -> None:
         """The host sends nothing more; its last line may lack its end."""
@@ -101,10 +99,20 @@ class HostSession:
             self._take(event)
 
     def _take(self, event: Any) -> None:
+        try:
+            if type(event) is Request:
+                self._request(event)
+            else:
+                self._other(event)
+        except Exception as error:
+            # One message costs itself, not those behind it.
+            self._log.error("host", f"a message could not be handled: {error!r}")
+            if type(event) is Request:
+                self._refuse(event.id, "internal", "Internal error of the gateway. Its log says more.")
+
+    def _other(self, event: Any) -> None:
         kind = type(event)
-        if kind is Request:
-            self._request(event)
-        elif kind is Notification:
+        if kind is Notification:
             self._notified(event)
         elif kind is list:
             self._batch(event)
@@ -174,7 +182,6 @@ class HostSession:
             asked.capabilities,
             level if stateless else self._handshake.log_level,
             None if token is None else partial(self._progress, token),
-            partial(self._log_of_call, level) if stateless and level is not None else None,
             stateless,
             kept,
         )
@@ -265,16 +272,22 @@ class HostSession:
         self.following.on_resource(server, uri, params)
 
     def _progress(self, token: Any, params: dict[str, Any]) -> None:
-        self._send(notification("notifications/progress", {**params, "progressToken": token}))
+        found = {**params, "progressToken": token}
+        if type(found.get("total", 0)) not in (int, float):
+            del found["total"]
+        if type(found.get("message", "")) is not str:
+            del found["message"]
+        self._send(notification("notifications/progress", found))
 
-    def on_log(self, server: str, params: dict[str, Any]) -> None:
-        """A server's log message, for a handshake host; before it set a level, the server chooses."""
-        level = self._handshake.log_level
-        if self._handshake.done and (level is None or dialect.level_reaches(params.get("level"), level)):
-            self._send(notification("notifications/message", _named(server, params)))
-
-    def _log_of_call(self, wanted: str, server: str, params: dict[str, Any]) -> None:
-        if dialect.level_reaches(params.get("level"), wanted):
+    def on_log(self, server: str, params: dict[str, Any], wanted: str | None) -> None:
+        """A server's log message: for a handshake host above the level it set (before, the server chooses), for a
+        stateless one if a call of its in flight at that server wants it."""
+        level = params.get("level")
+        if level not in dialect.LOG_LEVELS or "data" not in params:
+            return
+        asked = self._handshake.log_level
+        told = self._handshake.done and (asked is None or dialect.level_reaches(level, asked))
+        if told or (wanted is not None and dialect.level_reaches(level, wanted)):
             self._send(notification("notifications/message", _named(server, params)))
 
     # --- towards the host ---

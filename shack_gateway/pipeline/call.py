@@ -27,8 +27,6 @@ class Context(NamedTuple):
     log_level: str | None = None
     progress: Callable[[dict[str, Any]], None] | None = None
     """Takes the params of each progress notification of the server; `None`: the host asked for none."""
-    log: Callable[[str, dict[str, Any]], None] | None = None
-    """Takes server name and params of a log message that belongs to this request."""
     stateless: bool = False
     """In which form the asker reads lists; nothing else in the house depends on it."""
     kept: tuple[tuple[dict[str, Any], str], ...] = ()

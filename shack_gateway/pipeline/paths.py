@@ -29,6 +29,7 @@ _ROOTED = Pattern(
     r"|[a-z]:[/\\]"                                  # Windows drive
     r"|~(?:[a-z_][\w.-]*\$?)?(?:[/\\]|$)"            # a home folder; `~1.2` is a version
     r"|\.\.(?:[/\\]|$)", re.IGNORECASE)
+_ROOT_SIGNS = "/\\~."
 _WINDOWS_ROOTED = Pattern(r"[a-z]:[/\\]|\\\\|//[?.]/", re.IGNORECASE)
 _CLIMBS = Pattern(r"\.\.(?<![^/\\]\.\.)(?![^/\\])")   # a segment `..`; begins with letters, so that search is fast
 _PLAIN = Pattern(r"[\w./-]+", re.ASCII)
@@ -56,22 +57,22 @@ def looks(text: str) -> int:
 
 
 def _looks(text: str) -> int:
-    bare = text.strip()
-    if _FILE_URI_NO_PROSE.match(_unbroken(bare)):
+    bare = text.strip()                         # most texts are done with after a few looks for single letters
+    if ":" in bare and _FILE_URI_NO_PROSE.match(_unbroken(bare)):
         return SURELY
-    if climbs(bare):
+    if ".." in bare and climbs(bare):
         # A server that tidies paths drops whatever stands before a `..`: white space there hides nothing.
         tidy = posixpath.normpath(bare.replace("\\", "/"))
         if not (_WHITE.search(bare) and _WHITE.search(tidy)):
             return SURELY
         bare = tidy
-    if _ROOTED.match(bare):
+    if (bare[:1] in _ROOT_SIGNS or bare[1:2] == ":") and _ROOTED.match(bare):
         if _WHITE.search(bare):
             return SURELY if _goes_on_as_path(bare) else NOTHING
         return NOTHING if len(bare) > LONGEST or _JPEG_IN_BASE64.fullmatch(bare) else SURELY
-    if len(bare) <= LONGEST and _SEPARATOR.search(bare) and "://" not in bare and not _WHITE.search(bare):
-        return MAYBE
-    return NOTHING
+    if len(bare) > LONGEST or "://" in bare or not ("/" in bare or "\\" in bare):
+        return NOTHING
+    return NOTHING if _WHITE.search(bare) else MAYBE
 
 
 def _goes_on_as_path(text: str) -> bool:

@@ -23,7 +23,7 @@ from ..errors import WireError
 from ..lazy import Pattern
 from ..record import NamedTuple
 from .dialect import is_request_id
-from .splice import DECODER, scan, scan_keeping
+from .splice import DECODER, members, scan, scan_keeping
 
 KEPT_WHOLE = 256 * 1024
 """Bytes up to which a line is joined to one piece; a longer one is handled as chunks."""
@@ -171,7 +171,7 @@ def read(line: bytes | list[bytes]) -> Message | list[Any] | None:
         answer = _result(line, text)
         if answer is not None:
             return answer
-    return _message(_value(text))
+    return _message(_value(text), text)
 
 
 _ID_IN_HEAD = Pattern(
@@ -252,7 +252,7 @@ def _read_large(chunks: list[bytes]) -> Message | list[Any] | None:
         if answer is not None:
             return answer
     text = _text(chunks)
-    return _result(chunks, text) or _message(_value(text))
+    return _result(chunks, text) or _message(_value(text), text)
 
 
 def head(line: Body) -> bytes:
@@ -273,8 +273,8 @@ def _large_request(text: str) -> Message | list[Any] | None:
         value, end, kept = scan_keeping(text, ("params", "arguments", "arguments"))
         found = message(value) if not text[end:].strip() else None
     except (ValueError, RecursionError):
-        return _message(_value(text))
-    return found._replace(kept=kept) if isinstance(found, Request) else _message(_value(text))
+        return _message(_value(text), text)
+    return found._replace(kept=kept) if isinstance(found, Request) else _message(_value(text), text)
 
 
 def _shortened(chunks: list[bytes]) -> str:
@@ -307,10 +307,15 @@ def _is_inside_a_string(piece: str) -> bool:
         return False
 
 
-def _message(value: Any) -> Message | list[Any] | None:
+def _message(value: Any, text: str) -> Message | list[Any] | None:
     if type(value) is list:
         return value
-    return message(value)
+    found = message(value)
+    if type(found) is Result and value.get("result") is not None:
+        # An envelope of an unusual shape: the result is cut out of it, not written anew.
+        body = [text[member.value_start : member.end] for member in members(text)[0] if member.key == "result"][-1]
+        return found._replace(body=body.encode("utf-8", "surrogatepass"))
+    return found
 
 
 def message(value: Any) -> Message | None:
@@ -357,7 +362,10 @@ def _answer(value: dict[str, Any], id: Any) -> Result | ErrorAnswer:
             if result is not None:
                 return ErrorAnswer(id, -32603, "the server answered with a result that is no JSON object")
             result = {}  # `null` has always been taken for an empty result (0.1.0)
-        return Result(id, encode(result), result)
+        try:
+            return Result(id, encode(result), result)
+        except (ValueError, RecursionError) as why:
+            return ErrorAnswer(id, -32603, f"the server answered with something that is no JSON: {why}")
     if type(error) is not dict:
         return ErrorAnswer(id, -32603, f"error without a code: {str(error)[:200]}")
     code, text = error.get("code"), error.get("message")

@@ -24,7 +24,7 @@ Event = Request | Notification | list[Any] | WireError | TooLong
 class Question(Slot[Answer]):
     """A request of ours that is open. `deadline` and `limit` are the clock's, kept by whoever owns the channel."""
 
-    __slots__ = ("deadline", "id", "last", "limit", "log", "method", "patience", "progress")
+    __slots__ = ("deadline", "id", "last", "level", "limit", "method", "patience", "progress")
 
     def __init__(self, id: int, method: str, progress: Callable[[dict[str, Any]], None] | None) -> None:
         # Written out instead of `super().__init__()`: one of these is made for every call.
@@ -33,7 +33,7 @@ class Question(Slot[Answer]):
         self.wake = None
         self.id, self.method, self.progress = id, method, progress
         self.deadline = self.limit = self.patience = 0.0
-        self.log: Callable[[str, dict[str, Any]], None] | None = None
+        self.level: str | None = None
         self.last: float | None = None
 
 

@@ -39,6 +39,9 @@ class Servers:
     def missing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return (), ("dead",)
 
+    def why_unknown(self, name: str) -> str:
+        return "the server `dead` is failed: no such command" if name.startswith("dead__") else ""
+
     def ages(self) -> dict[str, int]:
         return {}
 
@@ -154,6 +157,18 @@ def test_an_unknown_tool_names_the_nearest_known_ones() -> None:
     assert isinstance(outcome, Failed) and "`git__commit`" in outcome.text
 
 
+def test_a_tool_of_a_server_that_is_not_up_says_so() -> None:
+    outcome = Rig(a=listing(tools=["t"])).call("dead__t")
+    assert isinstance(outcome, Failed) and outcome.text == "tool not found: dead__t; the server `dead` is failed: no such command"
+
+
+def test_a_known_tool_is_described_without_waiting_for_anybody() -> None:
+    rig = Rig(a=listing(tools=["t"]), late_b=listing(tools=["u"]))
+    assert told(rig.call("shack_describe_tool", {"name": "a__t"}))["server"] == "a"
+    assert rig.servers.waits == 0
+    assert told(rig.call("shack_describe_tool", {"name": "b__u"}))["server"] == "b"
+
+
 def test_a_call_waits_for_servers_that_are_coming_up_only_when_nobody_has_the_tool() -> None:
     rig = Rig(a=listing(tools=["t"]), late_b=listing(tools=["u"]))
     rig.call("a__t")
@@ -257,6 +272,24 @@ def test_what_no_server_has_is_answered_in_the_first_server_s_words() -> None:
     rig = Rig(a=listing(), b=listing(), answer=lambda call: Failed("server", f"{call.server} not found", code=-32002))
     outcome = rig.ask("resources/read", {"uri": "m://x"})
     assert isinstance(outcome, Failed) and outcome.text == "a not found"
+
+
+def test_a_server_that_cannot_say_is_not_the_last_to_be_asked() -> None:
+    def answer(call: Call) -> Outcome:
+        if call.server == "a":
+            return Failed("server", "timed out", server="a", reason="timeout")
+        return Complete(b'{"contents":[]}', server=call.server)
+
+    rig = Rig(a=listing(), b=listing(), answer=answer)
+    assert value(rig.ask("resources/read", {"uri": "m://x"})) == {"contents": []}
+
+
+def test_what_could_not_be_asked_says_more_than_what_was_not_found() -> None:
+    def answer(call: Call) -> Outcome:
+        return Failed("server", "timed out") if call.server == "a" else Failed("server", "not found", code=-32002)
+
+    outcome = Rig(a=listing(), b=listing(), answer=answer).ask("resources/read", {"uri": "m://x"})
+    assert isinstance(outcome, Failed) and outcome.text == "timed out"
 
 
 @pytest.mark.parametrize("params", [{}, {"uri": 5}, {"uri": "m://x"}], ids=str)

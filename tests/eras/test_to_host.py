@@ -87,9 +87,28 @@ def test_lists_carry_the_house_s_own_time_to_live_to_stateless_hosts_only() -> N
 
 def test_a_server_s_own_time_to_live_stands() -> None:
     text = '{"resultType":"complete","contents":[],"ttlMs":5,"cacheScope":"public"}'
-    result = said(complete(text, stateless=True, cache=(0, True)), asked(True, "resources/read"))["result"]
+    result = said(complete(text, stateless=True), asked(True, "resources/read"))["result"]
     assert (result["ttlMs"], result["cacheScope"]) == (5, "public")
 
+
+def test_a_time_to_live_of_ours_takes_the_place_of_the_server_s() -> None:
+    text = '{"resultType":"complete","contents":[],"ttlMs":-5}'
+    line = VOICE.answer(1, asked(True, "resources/read"), complete(text, stateless=True, cache=(0, True)), 1)
+    assert isinstance(line, bytes) and line.count(b"ttlMs") == line.count(b"cacheScope") == 1
+    assert json.loads(line)["result"].items() >= {"ttlMs": 0, "cacheScope": "private"}.items()
+
+
+def test_a_handshake_server_cannot_make_its_result_a_question() -> None:
+    text = '{"content":[],"resultType":"input_required"}'
+    assert said(complete(text, server="s"), asked(True))["result"]["resultType"] == "complete"
+
+
+@pytest.mark.parametrize("version, kinds", [("2024-11-05", ["resource", "text"]), ("2025-06-18", ["audio", "resource_link"])])
+def test_messages_of_a_prompt_hold_content_that_the_revision_has(version: str, kinds: list[str]) -> None:
+    blocks = [{"type": "audio", "data": "QQ==", "mimeType": "audio/wav"}, {"type": "resource_link", "uri": "u://1", "name": "n"}]
+    text = json.dumps({"messages": [{"role": "user", "content": block} for block in blocks]})
+    result = json.loads(for_handshake(complete(text), version))  # type: ignore[arg-type]
+    assert [message["content"]["type"] for message in result["messages"]] == kinds
 
 @pytest.mark.parametrize("value, kept, added", [
     ({"a": 1}, True, False),

@@ -111,6 +111,19 @@ def test_an_answer_without_a_type_is_complete() -> None:
     assert isinstance(found, Complete) and found.server == "s"
 
 
+@pytest.mark.parametrize("value, cache", [
+    ({"ttlMs": 5, "cacheScope": "public"}, None),
+    ({"ttlMs": 5, "cacheScope": "private"}, None),
+    ({}, (0, True)),
+    ({"ttlMs": -5, "cacheScope": "public"}, (0, False)),
+    ({"ttlMs": 5}, (5, True)),
+    ({"ttlMs": True, "cacheScope": "both"}, (0, True)),
+], ids=str)
+def test_a_resource_may_be_kept_as_long_as_its_server_rightly_says(value: Any, cache: Any) -> None:
+    found = outcome(answer({"contents": [], **value}), call(RESOURCE), stateless=True)
+    assert isinstance(found, Complete) and found.cache == cache
+
+
 def test_a_question_of_the_server_is_an_outcome() -> None:
     asked = {"resultType": "input_required", "inputRequests": {"k": {"method": "roots/list"}}, "requestState": "S"}
     assert outcome(answer(asked), call(), stateless=True) == InputRequired({"k": {"method": "roots/list"}}, "S", "s", None)

@@ -67,14 +67,11 @@ def test_a_result_that_nobody_changes_keeps_its_bytes(runs: Runs, client_name: s
     """Asked where no era has to be bridged: a handshake host before handshake servers."""
     through = runs.through(client_named(client_name), mode)
     arrived = {text for lines in through.wire("host") for text in result_texts(lines, "tools/call")}
-    checked = 0
     for server in runs.servers:
         if server.era == "handshake":
-            for lines in through.wire(server.name):
-                for text in result_texts(lines, "tools/call"):
-                    assert text in arrived, text[:500]
-                    checked += 1
-    assert checked > 20
+            texts = [text for lines in through.wire(server.name) for text in result_texts(lines, "tools/call")]
+            assert len(texts) > 5
+            assert not [text[:500] for text in texts if text not in arrived]
 
 
 @pytest.mark.parametrize("client_name", [client.name for client in CLIENTS])

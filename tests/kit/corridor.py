@@ -1,9 +1,7 @@
 """What tests of the corridor are made of: calls, ports over the real file system, a driver without an event loop."""
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
@@ -11,6 +9,7 @@ from shack_gateway.config.fields import Value, defaults, read_object
 from shack_gateway.pipeline.call import TOOL, Call, Complete, Context, Outcome, Refused
 from shack_gateway.pipeline.chain import Chain, HookRun, Ports, Stage
 from shack_gateway.pipeline.stages import masking
+from shack_gateway.resolve import realpath
 
 
 def call(
@@ -30,23 +29,12 @@ def run(coroutine: Coroutine[Any, None, Any]) -> Any:
     raise AssertionError("the coroutine waits for something")
 
 
-def resolved(path: str) -> str:
-    """`realpath` as the port has it: a loop of links and a name that is too long raise."""
-    real = os.path.realpath(path)
-    try:
-        os.stat(real)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
-            raise
-    return real
-
-
 async def no_hook(command: str, payload: bytes, limit: float) -> HookRun:
     raise AssertionError(f"hook `{command}` was run")
 
 
 def ports(
-    root: object = "/ws", *, realpath: Callable[[str], str] = resolved,
+    root: object = "/ws", *, realpath: Callable[[str], str] = realpath,
     run_hook: Callable[[str, bytes, float], Awaitable[HookRun]] = no_hook, folders: Mapping[str, str] | None = None,
     log: list[tuple[str, str]] | None = None,
 ) -> Ports:
@@ -97,4 +85,4 @@ def refused(outcome: object) -> Refused:
     return outcome
 
 
-__all__ = ["Road", "call", "complete", "defaults", "no_hook", "ports", "read", "refused", "resolved", "run", "stage"]
+__all__ = ["Road", "call", "complete", "defaults", "no_hook", "ports", "read", "refused", "run", "stage"]

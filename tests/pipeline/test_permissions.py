@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kit.corridor import Road, call, ports, read, refused, resolved, run, stage
+from kit.corridor import Road, call, ports, read, refused, run, stage
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Refused
 from shack_gateway.pipeline.chain import Ports, Stage
 from shack_gateway.pipeline.stages import permissions
@@ -452,10 +452,7 @@ def test_the_port_is_asked_only_by_rules_with_a_subject() -> None:
         raise AssertionError(path)
 
     given = ports("/ws", realpath=never)
-    for section in ({"deny": ["fs__other(x)"]}, {"deny": ["git__*"]}, {"default_decision": "deny",
-        "allow": ["fs__read(a/b)"]}):
+    for section in (
+        {"deny": ["fs__other(x)"]}, {"deny": ["git__*"]}, {"default_decision": "deny", "allow": ["fs__read(a/b)"]},
+    ):
         assert isinstance(judge(call({"path": "a/b"}), given, **section), Call)
-
-
-def test_links_are_resolved_by_the_port() -> None:
-    assert resolved("/") == "/"

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from kit.corridor import Road, call, ports, read, refused, resolved, run, stage
+from kit.corridor import Road, call, ports, read, refused, run, stage
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Refused
 from shack_gateway.pipeline.stages import sandbox
+from shack_gateway.resolve import realpath as resolve
 
 START = "sandbox violation: directory traversal blocked: "
 ROUNDS = 1000
@@ -44,7 +45,7 @@ class World:
     def stage(self, **settings: Any) -> sandbox.Sandbox:
         def realpath(path: str) -> str:
             self.realpaths.append(path)
-            return resolved(path)
+            return resolve(path)
 
         built = stage(sandbox, ports(self.root, realpath=realpath), **settings)
         assert isinstance(built, sandbox.Sandbox)
@@ -161,8 +162,9 @@ def test_what_looks_like_a_path_is_judged_under_any_key(world: World, text: str)
     {"repo": "owner/name"}, {"url": "https://example.com/a/../b"}, {"pattern": "\\d+/\\w+"}, {"version": "~1.2.3"},
     {"rev": "HEAD~1..main"}, {"query": "a OR b"}, {"image": "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgG"}, {"ok": "100%"},
     {"data": "AAAA/" * 2000}, {"n": 1, "f": 2.5, "b": True, "z": None, "e": [], "o": {}}, {},
-    {"file": {"path": "a.txt", "content": "/* c */ ../x is text"}}, {"message": "~ five minutes"}, {"lines": [
-        "/help me", "and/or this"]}, {"files": {"/help me": "a.txt"}},
+    {"file": {"path": "a.txt", "content": "/* c */ ../x is text"}}, {"message": "~ five minutes"}, {"message": "out"},
+    {"command": ["ls", "out"]}, {"range": "~1.2/x"}, {"files": {"/help me": "a.txt"}},
+    {"lines": ["/help me", "and/or this"]},
     {"text": "日本語、または英語。"}, {"path": 5}, {"path": None}, {"path": [1, None]},
 ], ids=str)
 def test_what_is_no_path_is_left_alone(world: World, arguments: dict[str, Any]) -> None:
@@ -171,8 +173,7 @@ def test_what_is_no_path_is_left_alone(world: World, arguments: dict[str, Any]) 
 
 @pytest.mark.parametrize("arguments", [
     {"text": "x" * 64}, {"query": "hello world", "limit": 5, "deep": {"list": ["a", {"b": "c"}]}},
-    {"text": "see and/or"},
-    {"url": "https://example.com/x"},
+    {"text": "see and/or"}, {"url": "https://example.com/x"},
 ], ids=str)
 def test_ordinary_arguments_ask_nothing_of_the_file_system(arguments: dict[str, Any]) -> None:
     def never(path: str) -> str:
@@ -207,7 +208,9 @@ def test_what_only_may_be_a_path_and_cannot_be_opened_is_left_alone(world: World
 
 
 @pytest.mark.parametrize("error", [OSError(40, "Too many levels of symbolic links", "/secret/place"), ValueError(
-    "/secret/place")])
+    "/secret/place"),
+    OSError("/secret/place"),
+])
 def test_a_reason_never_tells_a_path_of_the_system(error: Exception) -> None:
     def broken(path: str) -> str:
         raise error
@@ -302,7 +305,7 @@ URIS = [
     ("file://{root}/out/secret.txt", False), ("file:///%65tc/hostname", False), ("/etc/hostname", False),
     ("notes://list", True), ("notes://a/b", True), ("notes://../../../../etc/x", False), ("https://example.com/x",
     True),
-    ("demo:thing", True), ("../x", False), ("~/x", False), ("file:out", False), ("file:sub", True),
+    ("demo:thing", True), ("../x", False), ("~/x", False), ("file:out", False), ("file:sub", True), ("/help me", True),
 ]
 
 
@@ -380,6 +383,15 @@ def test_a_windows_workspace_is_judged_by_the_rules_of_windows(text: str, passes
     assert (run(box.before(asked)) is asked) is passes  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("text, passes", [
+    ("//host/share/ws/a", True), ("\\\\HOST\\share\\ws\\a", True), ("a", True), ("//host/share/a", False), ("C:\\a", False),
+])
+def test_the_workspace_may_be_on_a_share(text: str, passes: bool) -> None:
+    box = sandbox.build({}, ports("\\\\host\\share\\ws", realpath=ntpath.normpath))
+    asked = call({"path": text})
+    assert (run(box.before(asked)) is asked) is passes  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("text", ["\\d+\\s*", "\\w/\\w", "^a\\b$"])
 def test_a_pattern_is_no_windows_path(text: str) -> None:
     box = sandbox.build({}, ports("C:\\ws", realpath=ntpath.normpath))
@@ -430,7 +442,7 @@ def led_outside(world: World, text: str, chance: random.Random) -> list[str]:
             for habit in habits:
                 read = habit(read)
             path = os.path.join(world.root, read)
-            real = resolved(posixpath.normpath(path) if chance.random() < 0.5 else path)
+            real = os.path.realpath(posixpath.normpath(path) if chance.random() < 0.5 else path)
         except (OSError, ValueError):
             continue
         if real != str(world.root) and not real.startswith(f"{world.root}/"):
