@@ -123,7 +123,7 @@ class Fleet:
             encode(capabilities)
             self.capabilities = capabilities
         except (ValueError, RecursionError):
-            self.log.warning("fleet", "the host's capabilities are no JSON that could be sent on: servers are shown none")
+            self.log.warning("fleet", "the host's capabilities are no JSON: servers are shown none")
         for session in self._sessions.values():
             if lazy or not session.spec.lazy:
                 session.start()

@@ -308,18 +308,14 @@ def _is_inside_a_string(piece: str) -> bool:
 
 
 def _message(value: Any, text: str) -> Message | list[Any] | None:
-    if type(value) is list:
-        return value
-    found = message(value)
-    if type(found) is Result and value.get("result") is not None:
-        # An envelope of an unusual shape: the result is cut out of it, not written anew.
-        body = [text[member.value_start : member.end] for member in members(text)[0] if member.key == "result"][-1]
-        return found._replace(body=body.encode("utf-8", "surrogatepass"))
-    return found
+    return value if type(value) is list else message(value, text)
 
 
-def message(value: Any) -> Message | None:
-    """What one JSON value says; None for an object that neither asks, tells nor answers. Raises `WireError`."""
+def message(value: Any, text: str = "") -> Message | None:
+    """What one JSON value, written as `text`, says; None for an object that neither asks, tells nor answers.
+
+    Raises `WireError`.
+    """
     if type(value) is not dict:
         raise WireError("invalid request", "invalid request: a message must be a JSON object")
     id = value.get("id")
@@ -331,7 +327,7 @@ def message(value: Any) -> Message | None:
             )
         return _question(value, id, known)
     if "result" in value or "error" in value:
-        return _answer(value, id)
+        return _answer(value, id, text)
     if value.get("jsonrpc") != "2.0" or known:
         raise WireError("invalid request", "invalid request: `method` is missing", id=id if known else None)
     if id is not None:
@@ -354,16 +350,21 @@ def _question(value: dict[str, Any], id: Any, known: bool) -> Request | Notifica
     return Request(id, method, params) if known else Notification(method, params)
 
 
-def _answer(value: dict[str, Any], id: Any) -> Result | ErrorAnswer:
-    error = value.get("error")
+def _text_of_result(text: str) -> bytes:
+    """The result in an envelope of an unusual shape: cut out, not written anew."""
+    bodies = [text[member.value_start : member.end] for member in members(text)[0] if member.key == "result"]
+    return bodies[-1].encode("utf-8", "surrogatepass")
+
+
+def _answer(value: dict[str, Any], id: Any, text: str) -> Result | ErrorAnswer:
+    error, result = value.get("error"), value.get("result")
     if error is None:
-        result = value.get("result")
+        if result is None:
+            return Result(id, b"{}", {})  # `null` has always been taken for an empty result (0.1.0)
         if type(result) is not dict:
-            if result is not None:
-                return ErrorAnswer(id, -32603, "the server answered with a result that is no JSON object")
-            result = {}  # `null` has always been taken for an empty result (0.1.0)
+            return ErrorAnswer(id, -32603, "the server answered with a result that is no JSON object")
         try:
-            return Result(id, encode(result), result)
+            return Result(id, _text_of_result(text) if text else encode(result), result)
         except (ValueError, RecursionError) as why:
             return ErrorAnswer(id, -32603, f"the server answered with something that is no JSON: {why}")
     if type(error) is not dict:

@@ -157,7 +157,7 @@ def small(scheme: str) -> list[Step]:
         {"do": "together", "steps": [call("add", {"a": n, "b": n}) for n in range(8)]},
         {"do": "log", "level": "info"},
         call("climb", {"steps": 3}, progress=True, meta=LOUD),
-        call("wait", {"name": "impatient"}, cancel_at_progress=2),
+        call("wait", {"name": "impatient"}, cancel_at_progress=2, within=15),
         {"do": "until", "step": call("cancelled"), "holds": "impatient", "within": 8},
         prompt("summary", text="a b c", tone="formal"),
         complete("summary", "tone", "pl"),

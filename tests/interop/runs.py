@@ -104,10 +104,9 @@ class Runs:
     def _fresh(self, name: str) -> Path:
         """A folder for one run; a run that failed fails each test that asks for it, and is not tried again."""
         folder = self._folder / name
-        try:
-            folder.mkdir()
-        except FileExistsError:
+        if folder.exists():
             pytest.fail(f"the run {name} failed before, in the first test that asked for it")
+        folder.mkdir()
         return folder
 
 

@@ -91,7 +91,7 @@ class Link:
         return outcome or {"cancelled": True}
 
 
-async def connect(wanted: dict[str, Any], noted: Noted) -> dict[str, Any]:
+async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) -> None:
     async def on_message(message: Any) -> None:
         if isinstance(message, types.ServerNotification):
             noted.add(message.root.method, plain(message.root).get("params"))
@@ -101,11 +101,11 @@ async def connect(wanted: dict[str, Any], noted: Noted) -> dict[str, Any]:
     async with stdio_client(where) as (read, write):
         async with ClientSession(read, write, timedelta(seconds=60), message_handler=on_message) as session:
             greeted = await session.initialize()
-            return {
+            report.update({
                 "version": greeted.protocolVersion, "server": plain(greeted.serverInfo),
                 "capabilities": plain(greeted.capabilities), "instructions": greeted.instructions,
                 "answers": await walk(Link(session), wanted["steps"], noted),
-            }
+            })
 
 
 if __name__ == "__main__":

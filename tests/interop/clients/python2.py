@@ -81,7 +81,7 @@ class Link:
         return {"cancelled": True}
 
 
-async def connect(wanted: dict[str, Any], noted: Noted) -> dict[str, Any]:
+async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) -> None:
     async def on_message(message: Any) -> None:
         if hasattr(message, "method"):
             noted.add(message.method, plain(message).get("params"))
@@ -91,11 +91,11 @@ async def connect(wanted: dict[str, Any], noted: Noted) -> dict[str, Any]:
     client = Client(where, mode=wanted.get("mode", "auto"), read_timeout_seconds=60, message_handler=on_message)
     async with client, contextlib.AsyncExitStack() as stack:
         server = client.server_info
-        return {
+        report.update({
             "version": client.protocol_version, "server": plain(server) if server else None,
             "capabilities": plain(client.server_capabilities), "instructions": client.instructions,
             "answers": await walk(Link(client, stack), wanted["steps"], noted),
-        }
+        })
 
 
 if __name__ == "__main__":
