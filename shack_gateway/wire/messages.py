@@ -369,9 +369,9 @@ def _answer(value: dict[str, Any], id: Any, text: str) -> Result | ErrorAnswer:
             return ErrorAnswer(id, -32603, f"the server answered with something that is no JSON: {why}")
     if type(error) is not dict:
         return ErrorAnswer(id, -32603, f"error without a code: {str(error)[:200]}")
-    code, text = error.get("code"), error.get("message")
+    code, words = error.get("code"), error.get("message")
     return ErrorAnswer(
-        id, code if type(code) is int else -32603, text if type(text) is str else "error", error.get("data")
+        id, code if type(code) is int else -32603, words if type(words) is str else "error", error.get("data")
     )
 
 
