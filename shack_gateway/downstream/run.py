@@ -54,6 +54,8 @@ class Listener(Protocol):
 
     def on_listing(self, listing: Listing) -> None: ...
 
+    def on_updated(self, params: Mapping[str, Any]) -> None: ...
+
     def on_acknowledged(self, params: Mapping[str, Any]) -> None: ...
 
 
@@ -205,7 +207,7 @@ class Run:
             levels = {q.level for q in self.link.peer.asked.values() if q.level is not None}
             self._house.logged(self.name, params, min(levels, key=dialect.LOG_LEVELS.index, default=None))
         elif method == "notifications/resources/updated":
-            self._house.resource_updated(self.name, params)
+            self._listener.on_updated(params)
         elif method == "notifications/subscriptions/acknowledged":
             self._listener.on_acknowledged(params)
 

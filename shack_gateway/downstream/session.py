@@ -282,6 +282,11 @@ class Session:
         self.listing = listing
         self._on_change(self)
 
+    def on_updated(self, params: Mapping[str, Any]) -> None:
+        """A resource has changed that somebody follows."""
+        if self._subscriptions.counts(params):
+            self._house.resource_updated(self.name, params)
+
     def on_acknowledged(self, params: Mapping[str, Any]) -> None:
         """The server acknowledged what it is to tell us of."""
         self._subscriptions.acknowledged(params)

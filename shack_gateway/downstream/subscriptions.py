@@ -32,6 +32,7 @@ class Subscriptions:
         self._greeting: Greeting | None = None
         self._listen: Question | None = None
         self._ending: Question | None = None
+        self._acknowledged = False
 
     def attach(self, link: Link, greeting: Greeting) -> None:
         """The server is ready: tell it everything that is wanted."""
@@ -93,7 +94,7 @@ class Subscriptions:
         except ServerError:
             return
         self._end(self._ending)
-        self._ending, self._listen = self._listen, question
+        self._ending, self._listen, self._acknowledged = self._listen, question, False
         question.wake = lambda: self._ended(question, link)
 
     def acknowledged(self, params: Mapping[str, Any]) -> None:
@@ -101,8 +102,17 @@ class Subscriptions:
         meta = params.get("_meta")
         id = meta.get(dialect.SUBSCRIPTION_KEY) if isinstance(meta, dict) else None
         if self._listen is not None and type(id) is int and id == self._listen.id:
+            self._acknowledged = True
             self._end(self._ending)
             self._ending = None
+
+    def counts(self, params: Mapping[str, Any]) -> bool:
+        """False for word that comes twice, because one listen is just taking the place of another."""
+        meta = params.get("_meta")
+        id = meta.get(dialect.SUBSCRIPTION_KEY) if isinstance(meta, dict) else None
+        if id is None or self._listen is None:
+            return True
+        return bool(id == (self._listen if self._acknowledged or self._ending is None else self._ending).id)
 
     def _ended(self, question: Question, link: Link) -> None:
         """The server ended the listen. With a result: open it again; with an error: it has none."""

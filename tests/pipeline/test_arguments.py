@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kit.corridor import call
+from shack_gateway.pipeline import arguments
 from shack_gateway.pipeline.arguments import (
     DEPTH,
     KEY,
@@ -19,10 +20,12 @@ from shack_gateway.pipeline.arguments import (
     policy_name,
 )
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL
+from shack_gateway.pipeline.stages import sandbox
 
 PATH_KEYS = [
     "path", "paths", "Path", "PATH", "file_path", "filePath", "FILE-PATH", "filepath", "FilePath", "file", "path",
-    "path2", "path_1", "notebook_path", "notebookPath", "directory", "dir", "cwd", "source", "destination", "file",
+    "path2", "path_1", "notebook_path", "notebookPath", "directory", "dirs", "dirname", "directories", "sources",
+    "destinations", "dir", "cwd", "source", "destination", "file",
     "files", "filename", "fileName", "filenames", "root", "roots", "target", "old_path", "newPath", "src", "dst",
     "dest", "output_path", "outputDir", "repo_path", "folder", "folders", "workdir", "working_directory", "subdir",
     "log_file", "input_file", "from", "to", "pathFilter", "relative_path", "absPath", "sourceFile", "target_files",
@@ -53,6 +56,17 @@ def test_subjects_of_rules_are_known_in_every_spelling(key: str) -> None:
 def test_long_keys_are_judged_like_short_ones() -> None:
     assert key_says("x" * 5000 + "_path") == PATH | SUBJECT
     assert key_says("x" * 5000) == 0
+
+
+def test_long_keys_are_not_remembered() -> None:
+    """What a caller makes up must not fill the memory."""
+    remembered = [arguments._key_says, sandbox._calm_key]
+    before = [cache.cache_info().currsize for cache in remembered]
+    for at in range(50):
+        key = "k" * 1000 + str(at)
+        assert key_says(key) == 0
+        assert sandbox._calm({key: 1}) is False, "the slower way judges it"
+    assert [cache.cache_info().currsize for cache in remembered] == before
 
 
 TREES: list[tuple[str, dict[str, Any], set[tuple[str, str, str]]]] = [

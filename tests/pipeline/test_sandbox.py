@@ -267,6 +267,14 @@ def test_a_call_that_names_too_many_paths_is_refused() -> None:
     refused(judge(5_001, "%61"))                # two readings each
 
 
+def test_exempt_arguments_are_not_counted() -> None:
+    box = stage(sandbox, ports("/ws", realpath=posixpath.normpath), sandbox_exempt=["fs__read:routes"])
+    assert box is not None
+    for key in ("routes", "paths"):
+        asked = call({"routes": ["/a"] * 20_000, "path": "a"}) if key == "routes" else call({"paths": ["a"] * 20_000})
+        assert (run(box.before(asked)) is asked) is (key == "routes")
+
+
 EXEMPT = ["fs__read:route", "fs__read:options.url_path", "fs__read:spec", "other__tool:body"]
 
 
@@ -384,7 +392,8 @@ def test_a_windows_workspace_is_judged_by_the_rules_of_windows(text: str, passes
 
 
 @pytest.mark.parametrize("text, passes", [
-    ("//host/share/ws/a", True), ("\\\\HOST\\share\\ws\\a", True), ("a", True), ("//host/share/a", False), ("C:\\a", False),
+    ("//host/share/ws/a", True), ("\\\\HOST\\share\\ws\\a", True), ("a", True), ("//host/share/a", False),
+    ("C:\\a", False),
 ])
 def test_the_workspace_may_be_on_a_share(text: str, passes: bool) -> None:
     box = sandbox.build({}, ports("\\\\host\\share\\ws", realpath=ntpath.normpath))

@@ -37,8 +37,8 @@ def exemptions(value: Value) -> dict[str, tuple[str, ...]]:
     if not isinstance(value.data, list):
         value.must_be("a list of strings", '`["server__tool:argument"]`')
     for element in value.elements():
-        tool, colon, argument = element.data.strip().partition(":") if isinstance(element.data, str) else ("", "", "")
-        if not (colon and argument and "__" in tool):
+        tool, _, argument = element.data.strip().partition(":") if isinstance(element.data, str) else ("", "", "")
+        if not (argument and "__" in tool):
             element.error("is not of the form `server__tool:argument`", "Write for example `api__get:route`.")
         found[tool] = (*found.get(tool, ()), argument)
     return found
@@ -76,10 +76,10 @@ class Sandbox(Stage):
         try:
             for kind, text, own, above, trail in leaves(call.arguments):
                 certainty = _certainty(kind, text, own, above)
-                if certainty is NOTHING:
+                if certainty is NOTHING or self._is_exempt(call, trail):
                     continue
                 reason = self._escape(text, certainty, call.server, left)
-                if reason and not self._is_exempt(call, trail):
+                if reason:
                     return self._refuse(call, text, reason, place(trail))
         except RecursionError as error:
             return Refused(self.name, f"{START}{error}", rule="depth")

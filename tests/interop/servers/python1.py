@@ -161,9 +161,12 @@ async def level(level: types.LoggingLevel) -> None:
 
 
 async def main() -> None:
+    options = low.create_initialization_options(
+        NotificationOptions(tools_changed=True, resources_changed=True, prompts_changed=True))
+    assert options.capabilities.resources is not None
+    options.capabilities.resources.subscribe = True      # this SDK says false, whatever handlers there are
     async with stdio_server() as (read, write):
-        await low.run(read, write, low.create_initialization_options(
-            NotificationOptions(tools_changed=True, resources_changed=True, prompts_changed=True)))
+        await low.run(read, write, options)
 
 
 if __name__ == "__main__":
