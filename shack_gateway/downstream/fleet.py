@@ -25,6 +25,8 @@ from .process import Launch, Process, start
 from .run import Run
 from .session import Row, Session
 
+KEPT_SECS = 0.2
+"""How long servers whose lists are known wait to be started, while the host asks its first questions."""
 SAVE_SECS = 2.0
 """How long after a change lists are kept for the next start."""
 ANNOUNCE_SECS = 0.08
@@ -125,7 +127,12 @@ class Fleet:
         except (ValueError, RecursionError):
             self.log.warning("fleet", "the host's capabilities are no JSON: servers are shown none")
         for session in self._sessions.values():
-            if lazy or not session.spec.lazy:
+            if session.spec.lazy and not lazy:
+                continue
+            if session.known and not lazy:
+                # The host can be answered without it: let that be done first. A call starts the server at once.
+                self._loop.call_later(KEPT_SECS, session.start)
+            else:
                 session.start()
 
     async def settled(self, name: str = "") -> None:
