@@ -11,33 +11,36 @@ _LOOK = getattr(os, "O_PATH", None)
 
 
 def realpath(path: str) -> str:
-    """As `os.path.realpath`; raises OSError or ValueError for what cannot be resolved, loops of links included."""
-    if _LOOK is not None:
-        try:
-            fd = os.open(path, _LOOK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return _not_there(path)
-        except OSError as error:
-            # What is not for us to see Python resolves as far as it goes.
-            if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
-                raise
-        else:
-            try:
-                return os.readlink(f"/proc/self/fd/{fd}")
-            except FileNotFoundError:
-                pass  # no /proc here
-            finally:
-                os.close(fd)
-    return os.path.realpath(path)
+    """As `os.path.realpath`; raises OSError or ValueError for what cannot be resolved.
 
-
-def _not_there(path: str) -> str:
-    """A path that leads to nothing: a new name in a folder that is there, or not even that, or a link to nowhere."""
+    Loops of links are among that where the kernel is asked; elsewhere Python resolves them as far as it goes.
+    """
+    found = _kernel(path)
+    if found is not None:
+        return found
     folder, name = os.path.split(path)
-    if name in ("", ".") or ".." in path or not folder:
-        return os.path.realpath(path)  # `..` behind what is not there: Python takes it back, the kernel does not
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        return os.path.join(realpath(folder), name)
+    if folder and name not in ("", ".") and ".." not in path and not os.path.lexists(path):
+        # A new name: it leads where its folder leads. (`..` behind what is not there Python takes back, the kernel
+        # does not; so that, and a folder that is not there either, is left to Python.)
+        found = _kernel(folder)
+        if found is not None:
+            return os.path.join(found, name)
     return os.path.realpath(path)
+
+
+def _kernel(path: str) -> str | None:
+    """Where the kernel says that a path leads; None where it cannot say."""
+    if _LOOK is None:
+        return None
+    try:
+        fd = os.open(path, _LOOK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            raise
+        return None
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except FileNotFoundError:
+        return None  # no /proc here
+    finally:
+        os.close(fd)

@@ -81,7 +81,7 @@ class Gateway:
             arguments = {}
         elif type(arguments) is not dict:
             raise RequestError("bad params", f"The arguments of `{clip(name, 200)}` must be an object.")
-        call = Call(number, calls.TOOL, entry.server, entry.verbatim, entry.target, arguments, params, context)
+        call = Call(number, calls.TOOL, entry.server, entry.name, entry.target, arguments, params, context)
         outcome = await self._chain.run(call)
         if type(outcome) is Complete and (type(outcome.body) is list or b'"resource' in outcome.body):
             self._remember_links(entry.server, outcome)
@@ -189,7 +189,7 @@ class Gateway:
         elif type(arguments) is not dict:
             raise RequestError("bad params", "The arguments of a prompt must be an object of strings.")
         return await self._chain.run(
-            Call(number, calls.PROMPT, entry.server, entry.verbatim, entry.target, arguments, params, context)
+            Call(number, calls.PROMPT, entry.server, entry.name, entry.target, arguments, params, context)
         )
 
     async def _prompt_entry(self, name: Any) -> Any:

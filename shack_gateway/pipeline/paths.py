@@ -60,10 +60,12 @@ def _looks(text: str) -> int:
     bare = text.strip()                         # most texts are done with after a few looks for single letters
     if ":" in bare and _FILE_URI_NO_PROSE.match(_unbroken(bare)):
         return SURELY
-    if ".." in bare and climbs(bare):
-        # A server that tidies paths drops whatever stands before a `..`: white space there hides nothing.
+    climbing = ".." in bare and climbs(bare)
+    if climbing or (len(bare) > LONGEST and _padded(bare)):
+        # A server that tidies paths drops what stands before a `..`, and any number of `./` and `/`: neither white
+        # space nor length hides anything there.
         tidy = posixpath.normpath(bare.replace("\\", "/"))
-        if not (_WHITE.search(bare) and _WHITE.search(tidy)):
+        if not _WHITE.search(tidy) and (climbing or len(tidy) <= LONGEST):
             return SURELY
         bare = tidy
     if (bare[:1] in _ROOT_SIGNS or bare[1:2] == ":") and _ROOTED.match(bare):
@@ -73,6 +75,11 @@ def _looks(text: str) -> int:
     if len(bare) > LONGEST or "://" in bare or not ("/" in bare or "\\" in bare):
         return NOTHING
     return NOTHING if _WHITE.search(bare) else MAYBE
+
+
+def _padded(text: str) -> bool:
+    """True for a long text that tidied might be short enough to be opened: each separator goes with a `.` at most."""
+    return len(text) - 2 * (text.count("/") + text.count("\\")) - 1 <= LONGEST
 
 
 def _goes_on_as_path(text: str) -> bool:

@@ -20,6 +20,8 @@ SURE = [
     "\uff0fetc\uff0fpasswd", "\uff0e\uff0e/x", "\u2025/x",
     "/Users/me/My Documents/a.txt", "/Users/me/Library/Application Support/Claude/x", "/tmp/my file.txt",
     "C:\\Program Files\\x\\y", "/Users/me/My Documents/", "~/My Files/x", "../My Files/x",
+    "/" + "./" * 3000 + "etc/passwd", "/" * 5000 + "etc/passwd", "./" * 3000 + "out/x", "a" + "/" * 5000 + "b",
+    "~/" + "./" * 3000 + "x", ".\\" * 3000 + "x", "/" + "./" * 3000 + "My Documents/x",
     "/\n/../etc/passwd", "/a b/../../etc/passwd", "x y/../../../etc/passwd",
     "x y/../../../etc dir/passwd",
 ]
@@ -40,7 +42,7 @@ PROSE = [
 ]
 
 
-@pytest.mark.parametrize("text", SURE)
+@pytest.mark.parametrize("text", SURE, ids=lambda text: text[:30])
 def test_a_rooted_or_climbing_text_looks_like_a_path(text: str) -> None:
     assert looks(text) == SURELY
 
@@ -55,7 +57,7 @@ def test_prose_patterns_and_urls_do_not_look_like_paths(text: str) -> None:
     assert looks(text) == NOTHING
 
 
-@pytest.mark.parametrize("text", [*SURE, *PERHAPS])
+@pytest.mark.parametrize("text", [*SURE, *PERHAPS], ids=lambda text: text[:30])
 def test_nothing_that_looks_like_a_path_is_quiet(text: str) -> None:
     assert not quiet(text)
 

@@ -275,6 +275,14 @@ def test_exempt_arguments_are_not_counted() -> None:
         assert (run(box.before(asked)) is asked) is (key == "routes")
 
 
+@posix_only
+@pytest.mark.parametrize("text", ["/" + "./" * 3000 + "etc/passwd", "./" * 3000 + "out/x", "/" * 5000 + "etc/passwd"],
+                         ids=["dots", "relative", "slashes"])
+def test_a_path_that_is_long_for_nothing_is_refused_under_any_key(world: World, text: str) -> None:
+    assert not world.passes({"zzz": text})
+    assert not world.passes({"path": text})
+
+
 EXEMPT = ["fs__read:route", "fs__read:options.url_path", "fs__read:spec", "other__tool:body"]
 
 
