@@ -56,6 +56,8 @@ class Listener(Protocol):
 
     def on_updated(self, params: Mapping[str, Any]) -> None: ...
 
+    def on_closed(self) -> None: ...
+
     def on_acknowledged(self, params: Mapping[str, Any]) -> None: ...
 
 
@@ -174,6 +176,7 @@ class Run:
 
     def _output_closed(self) -> None:
         """Most servers that close their output are ending: give them a moment to say how."""
+        self._listener.on_closed()
         self._loop.call_later(DEATH_SECS, self._end, "it closed its output")
 
     def _end(self, how: str) -> None:

@@ -206,7 +206,7 @@ class Session:
     async def ready(self, secs: float) -> Run:
         """Wait until the server can be asked; raises `ServerUnavailable` when it cannot be within `secs`."""
         self.start()
-        if self.starting:
+        if self.starting or self._current is not None:
             await self.change(secs)
         if self.run is None:
             why = self.error or f"it is still {self.life.value}"
@@ -291,6 +291,10 @@ class Session:
         """The server acknowledged what it is to tell us of."""
         self._subscriptions.acknowledged(params)
 
+    def on_closed(self) -> None:
+        """The run can be asked no more; who asks from now on waits for the next one."""
+        self.run = None
+
     def _move(self, event: str) -> None:
         self.life = move(self.life, event)
 
@@ -314,7 +318,7 @@ class Session:
             self._move("exited")
             self._wake_at = self._loop.time() + delay(restarts)
             self._on_change(self)
-            if failed and self.error:
+            if (failed and self.error) or not self.starting:
                 self._wake()
             await asyncio.sleep(delay(restarts))
             restarts += 1

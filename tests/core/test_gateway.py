@@ -1,4 +1,5 @@
 """The hall: every method finds its room, meta-tools are unwrapped, whatever leaves is sealed. Without an event loop."""
+
 from __future__ import annotations
 
 import json
@@ -56,7 +57,10 @@ class Servers:
 def listing(**lists: list[Any]) -> Listing:
     def items(kind: str) -> Any:
         found = lists.get(LISTS[kind].key, [])
-        objects = [{LISTS[kind].identity: each, "inputSchema": {"type": "object"}} if isinstance(each, str) else each for each in found]
+        objects = [
+            {LISTS[kind].identity: each, "inputSchema": {"type": "object"}} if isinstance(each, str) else each
+            for each in found
+        ]
         return read_page(kind, json.dumps({LISTS[kind].key: objects})).items
 
     return Listing(items(TOOL), items(PROMPT), items(RESOURCE), items(TEMPLATE), serves_resources=True)
@@ -66,8 +70,12 @@ class Rig:
     """A hall with fakes around it; `sent` is what reached the servers."""
 
     def __init__(
-        self, *stages: Stage, answer: Callable[[Call], Outcome] | None = None, progressive: bool = False,
-        seal: Callable[[Outcome], Outcome] = lambda outcome: outcome, **servers: Listing,
+        self,
+        *stages: Stage,
+        answer: Callable[[Call], Outcome] | None = None,
+        progressive: bool = False,
+        seal: Callable[[Outcome], Outcome] = lambda outcome: outcome,
+        **servers: Listing,
     ) -> None:
         arriving = {name[5:]: each for name, each in servers.items() if name.startswith("late_")}
         self.servers = Servers({n: each for n, each in servers.items() if not n.startswith("late_")}, arriving)
@@ -113,7 +121,9 @@ def kind(outcome: Outcome) -> str:
 def test_a_namespaced_tool_is_callable_in_both_modes(progressive: bool) -> None:
     rig = Rig(a=listing(tools=["t"]), progressive=progressive)
     value(rig.call("a__t", {"x": 1}))
-    assert [(c.kind, c.server, c.name, c.target, c.arguments) for c in rig.sent] == [("tool", "a", "a__t", "t", {"x": 1})]
+    assert [(c.kind, c.server, c.name, c.target, c.arguments) for c in rig.sent] == [
+        ("tool", "a", "a__t", "t", {"x": 1})
+    ]
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -130,22 +140,26 @@ def test_arguments_that_are_missing_become_an_empty_object(arguments: Any) -> No
     assert rig.sent[0].arguments == {}
 
 
-@pytest.mark.parametrize("name, arguments, kind_", [
-    ("a__no", None, "unknown tool"),
-    ("shack_no", None, "unknown meta-tool"),
-    (None, None, "bad params"),
-    (5, None, "bad params"),
-    (["a__t"], None, "bad params"),
-    ("a__t", [], "bad params"),
-    ("a__t", "x", "bad params"),
-    ("shack_call_tool", {"name": "a__no"}, "unknown tool"),
-    ("shack_call_tool", {"name": "shack_list_tools"}, "unknown tool"),
-    ("shack_call_tool", {}, "bad params"),
-    ("shack_call_tool", {"name": "a__t", "arguments": []}, "bad params"),
-    ("shack_describe_tool", {"name": 5}, "bad params"),
-    ("shack_list_tools", {"query": 5}, "bad params"),
-    ("shack_list_servers", [], "bad params"),
-], ids=str)
+@pytest.mark.parametrize(
+    "name, arguments, kind_",
+    [
+        ("a__no", None, "unknown tool"),
+        ("shack_no", None, "unknown meta-tool"),
+        (None, None, "bad params"),
+        (5, None, "bad params"),
+        (["a__t"], None, "bad params"),
+        ("a__t", [], "bad params"),
+        ("a__t", "x", "bad params"),
+        ("shack_call_tool", {"name": "a__no"}, "unknown tool"),
+        ("shack_call_tool", {"name": "shack_list_tools"}, "unknown tool"),
+        ("shack_call_tool", {}, "bad params"),
+        ("shack_call_tool", {"name": "a__t", "arguments": []}, "bad params"),
+        ("shack_describe_tool", {"name": 5}, "bad params"),
+        ("shack_list_tools", {"query": 5}, "bad params"),
+        ("shack_list_servers", [], "bad params"),
+    ],
+    ids=str,
+)
 def test_a_call_that_makes_no_sense_is_answered_and_reaches_nobody(name: Any, arguments: Any, kind_: str) -> None:
     rig = Rig(a=listing(tools=["t"]))
     assert kind(rig.call(name, arguments)) == kind_
@@ -159,7 +173,10 @@ def test_an_unknown_tool_names_the_nearest_known_ones() -> None:
 
 def test_a_tool_of_a_server_that_is_not_up_says_so() -> None:
     outcome = Rig(a=listing(tools=["t"])).call("dead__t")
-    assert isinstance(outcome, Failed) and outcome.text == "tool not found: dead__t; the server `dead` is failed: no such command"
+    assert (
+        isinstance(outcome, Failed)
+        and outcome.text == "tool not found: dead__t; the server `dead` is failed: no such command"
+    )
 
 
 def test_a_known_tool_is_described_without_waiting_for_anybody() -> None:
@@ -177,11 +194,17 @@ def test_a_call_waits_for_servers_that_are_coming_up_only_when_nobody_has_the_to
     assert [call.server for call in rig.sent] == ["a", "b"]
 
 
-@pytest.mark.parametrize("progressive, waits, names", [
-    (True, 0, ["shack_list_tools", "shack_describe_tool", "shack_call_tool", "shack_list_servers"]),
-    (False, 1, ["a__t", "b__u"]),
-], ids=["progressive", "full"])
-def test_tools_list_shows_the_mode_and_waits_only_where_it_must(progressive: bool, waits: int, names: list[str]) -> None:
+@pytest.mark.parametrize(
+    "progressive, waits, names",
+    [
+        (True, 0, ["shack_list_tools", "shack_describe_tool", "shack_call_tool", "shack_list_servers"]),
+        (False, 1, ["a__t", "b__u"]),
+    ],
+    ids=["progressive", "full"],
+)
+def test_tools_list_shows_the_mode_and_waits_only_where_it_must(
+    progressive: bool, waits: int, names: list[str]
+) -> None:
     rig = Rig(a=listing(tools=["t"]), late_b=listing(tools=["u"]), progressive=progressive)
     assert [tool["name"] for tool in value(rig.ask("tools/list"))["tools"]] == names
     assert rig.servers.waits == waits
@@ -220,25 +243,42 @@ class Refuse(Stage):
         return Refused("sandbox", f"no {call.kind}")
 
 
-@pytest.mark.parametrize("method, params", [
-    ("tools/call", {"name": "a__t"}),
-    ("tools/call", {"name": "shack_call_tool", "arguments": {"name": "a__t"}}),
-    ("resources/read", {"uri": "m://1"}),
-    ("prompts/get", {"name": "a__p"}),
-], ids=["tool", "meta-tool", "resource", "prompt"])
+@pytest.mark.parametrize(
+    "method, params",
+    [
+        ("tools/call", {"name": "a__t"}),
+        ("tools/call", {"name": "shack_call_tool", "arguments": {"name": "a__t"}}),
+        ("resources/read", {"uri": "m://1"}),
+        ("prompts/get", {"name": "a__p"}),
+    ],
+    ids=["tool", "meta-tool", "resource", "prompt"],
+)
 def test_whatever_reaches_a_server_walks_the_corridor(method: str, params: dict[str, Any]) -> None:
     rig = Rig(Refuse(), a=listing(tools=["t"], prompts=["p"], resources=["m://1"]))
     assert isinstance(rig.ask(method, params), Refused)
     assert rig.sent == []
 
 
-@pytest.mark.parametrize("method, params", [
-    ("tools/call", {"name": "a__t"}), ("tools/call", {"name": "no"}), ("tools/call", {"name": "shack_list_tools"}),
-    ("tools/call", {"name": "shack_describe_tool", "arguments": {"name": "no"}}), ("tools/list", {}), ("prompts/list", {}),
-    ("resources/list", {}), ("resources/templates/list", {}), ("resources/read", {"uri": "no://1"}),
-    ("resources/read", {"uri": "m://1"}), ("prompts/get", {"name": "no"}), ("tools/list", {"cursor": 5}),
-    ("completion/complete", {"ref": {"type": "ref/prompt", "name": "a__p"}}), ("completion/complete", {}),
-], ids=str)
+@pytest.mark.parametrize(
+    "method, params",
+    [
+        ("tools/call", {"name": "a__t"}),
+        ("tools/call", {"name": "no"}),
+        ("tools/call", {"name": "shack_list_tools"}),
+        ("tools/call", {"name": "shack_describe_tool", "arguments": {"name": "no"}}),
+        ("tools/list", {}),
+        ("prompts/list", {}),
+        ("resources/list", {}),
+        ("resources/templates/list", {}),
+        ("resources/read", {"uri": "no://1"}),
+        ("resources/read", {"uri": "m://1"}),
+        ("prompts/get", {"name": "no"}),
+        ("tools/list", {"cursor": 5}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "a__p"}}),
+        ("completion/complete", {}),
+    ],
+    ids=str,
+)
 def test_whatever_leaves_goes_through_the_seal(method: str, params: dict[str, Any]) -> None:
     sealed = Failed("internal", "sealed")
     rig = Rig(a=listing(tools=["t"], prompts=["p"], resources=["m://1"]), seal=lambda outcome: sealed)
@@ -320,18 +360,32 @@ def test_an_unknown_prompt_is_refused(name: Any) -> None:
 
 def test_completion_is_asked_under_the_server_s_own_names() -> None:
     rig = Rig(a=listing(prompts=["p"], resourceTemplates=["m://{x}"]))
-    rig.ask("completion/complete", {"ref": {"type": "ref/prompt", "name": "a__p"}, "argument": {"name": "q", "value": ""}})
+    rig.ask(
+        "completion/complete", {"ref": {"type": "ref/prompt", "name": "a__p"}, "argument": {"name": "q", "value": ""}}
+    )
     rig.ask("completion/complete", {"ref": {"type": "ref/resource", "uri": "m://{x}"}, "argument": {}})
     assert rig.servers.requests == [
-        ("a", "completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "q", "value": ""}}),
+        (
+            "a",
+            "completion/complete",
+            {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "q", "value": ""}},
+        ),
         ("a", "completion/complete", {"ref": {"type": "ref/resource", "uri": "m://{x}"}, "argument": {}}),
     ]
 
 
-@pytest.mark.parametrize("ref, kind_", [
-    (None, "bad params"), ({}, "bad params"), ("x", "bad params"), ({"type": "ref/prompt"}, "unknown prompt"),
-    ({"type": "ref/prompt", "name": "a__no"}, "unknown prompt"), ({"type": "ref/resource", "uri": "no"}, "unknown resource"),
-    ({"type": "ref/resource", "uri": 5}, "bad params"),
-], ids=str)
+@pytest.mark.parametrize(
+    "ref, kind_",
+    [
+        (None, "bad params"),
+        ({}, "bad params"),
+        ("x", "bad params"),
+        ({"type": "ref/prompt"}, "unknown prompt"),
+        ({"type": "ref/prompt", "name": "a__no"}, "unknown prompt"),
+        ({"type": "ref/resource", "uri": "no"}, "unknown resource"),
+        ({"type": "ref/resource", "uri": 5}, "bad params"),
+    ],
+    ids=str,
+)
 def test_a_completion_of_nothing_is_refused(ref: Any, kind_: str) -> None:
     assert kind(Rig(a=listing(prompts=["p"])).ask("completion/complete", {"ref": ref})) == kind_

@@ -1,4 +1,5 @@
 """What one message, one list or one server does wrong costs itself and nothing beside it."""
+
 from __future__ import annotations
 
 import json
@@ -15,36 +16,51 @@ NOTE = {"uri": "x:1x", "name": "x"}
 DEEP = "[" * 975 + "]" * 975
 
 
-@pytest.mark.parametrize("line", [
-    '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":$ID,"progress":1e999}}',
-    '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":$ID,"progress":1,"x":1e999}}',
-    '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1e999}}',
-    '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":%s}}' % DEEP,
-    '{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x:1x","x":1e999}}',
-], ids=["progress", "in progress", "log", "deep log", "update"])
-def test_a_notification_that_cannot_be_passed_on_does_not_take_the_answer_behind_it_along(scene: Scene, line: str) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":$ID,"progress":1e999}}',
+        '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":$ID,"progress":1,"x":1e999}}',
+        '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1e999}}',
+        f'{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"info","data":{DEEP}}}}}',
+        '{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x:1x","x":1e999}}',
+    ],
+    ids=["progress", "in progress", "log", "deep log", "update"],
+)
+def test_a_notification_that_cannot_be_passed_on_does_not_take_the_answer_behind_it_along(
+    scene: Scene, line: str
+) -> None:
     scene.server("alpha", "raw", "echo", resources=[NOTE], capabilities={"resources": {"subscribe": True}})
     host = scene.start()
     host.handshake()
     host.request("resources/subscribe", {"uri": "x:1x"})
     params = {"name": "alpha__raw", "arguments": {"lines": [f"{line}\n{OK}"]}, "_meta": {"progressToken": "T"}}
-    call, echo = host.send("tools/call", params), host.send("tools/call", {"name": "alpha__echo", "arguments": {"n": 1}})
+    call, echo = (
+        host.send("tools/call", params),
+        host.send("tools/call", {"name": "alpha__echo", "arguments": {"n": 1}}),
+    )
     assert host.answer(call)["result"] == {"content": []}
     assert json_of(host.answer(echo)) == {"n": 1}
 
 
-@pytest.mark.parametrize("result, answered", [
-    ('{"content":[],"a":1.10,"b":1e2,"c":0.12345678901234567890}', True),
-    ('{"content":[],"a":1e999}', True),
-    ('{"content":[],"a":%s}' % ("[" * 800 + "]" * 800), True),
-    ("[1]", False),
-    ("5", False),
-], ids=["numbers", "infinite", "deep", "list", "number"])
-def test_an_answer_in_an_unusual_shape_goes_on_byte_for_byte_or_is_an_error(scene: Scene, result: str, answered: bool) -> None:
+@pytest.mark.parametrize(
+    "result, answered",
+    [
+        ('{"content":[],"a":1.10,"b":1e2,"c":0.12345678901234567890}', True),
+        ('{"content":[],"a":1e999}', True),
+        ('{"content":[],"a":%s}' % ("[" * 800 + "]" * 800), True),
+        ("[1]", False),
+        ("5", False),
+    ],
+    ids=["numbers", "infinite", "deep", "list", "number"],
+)
+def test_an_answer_in_an_unusual_shape_goes_on_byte_for_byte_or_is_an_error(
+    scene: Scene, result: str, answered: bool
+) -> None:
     scene.server("alpha", "raw")
     host = scene.start()
     host.handshake()
-    lines = ['{"id":$ID,"x":[],"jsonrpc":"2.0","result":%s}' % result]
+    lines = [f'{{"id":$ID,"x":[],"jsonrpc":"2.0","result":{result}}}']
     answer = host.call("alpha__raw", {"lines": lines})
     assert ("result" in answer) is answered
     if answered:
@@ -82,8 +98,10 @@ def test_a_list_that_is_never_answered_does_not_cost_the_server(scene: Scene) ->
 def test_capabilities_that_are_no_json_are_shown_to_nobody(scene: Scene) -> None:
     scene.server("alpha", "echo")
     host = scene.start()
-    host.send_raw(b'{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25",'
-                  b'"capabilities":{"sampling":{"x":1e999}}}}\n')
+    host.send_raw(
+        b'{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25",'
+        b'"capabilities":{"sampling":{"x":1e999}}}}\n'
+    )
     host.expect("i")
     host.answer("i")
     assert json_of(host.call("alpha__echo", {"n": 1})) == {"n": 1}
@@ -95,8 +113,10 @@ def test_a_log_message_is_told_once_however_many_calls_want_it(scene: Scene, era
     host = scene.start()
     host.ask("tools/call", {"name": "alpha__echo"})
     level = {"io.modelcontextprotocol/logLevel": "info"}
-    ids = [host.send("tools/call", {"name": "alpha__sleep", "arguments": {"secs": 1.5}, "_meta": {**Host.meta(), **level}})
-           for _ in range(3)]
+    ids = [
+        host.send("tools/call", {"name": "alpha__sleep", "arguments": {"secs": 1.5}, "_meta": {**Host.meta(), **level}})
+        for _ in range(3)
+    ]
     host.send("tools/call", {"name": "alpha__log", "arguments": {}, "_meta": {**Host.meta(), **level}})
     for id in ids:
         host.answer(id)
@@ -109,8 +129,13 @@ def test_a_tool_of_a_server_that_is_down_is_not_mistaken_for_another(scene: Scen
     scene.servers["bad"] = {"command": "no-such-command-anywhere"}
     host = scene.start()
     host.handshake()
-    text = scene.until(lambda: (t := host.call("bad__echo")["error"]["message"]) and "failed" in t and t, "it is not failed")
-    assert text.startswith("tool not found: bad__echo; the server `bad` is failed: ") and "no-such-command-anywhere" in text
+    text = scene.until(
+        lambda: (t := host.call("bad__echo")["error"]["message"]) and "failed" in t and t, "it is not failed"
+    )
+    assert (
+        text.startswith("tool not found: bad__echo; the server `bad` is failed: ")
+        and "no-such-command-anywhere" in text
+    )
 
 
 def test_a_line_that_is_too_long_for_a_notification_fails_no_call(scene: Scene) -> None:
@@ -139,7 +164,9 @@ def levels(host: Host) -> Any:
     return text_of(host.ask("tools/call", {"name": "alpha__level"}))
 
 
-@pytest.mark.parametrize("asked", [["subscribe", "unsubscribe"], ["subscribe", "subscribe", "unsubscribe"]], ids="-".join)
+@pytest.mark.parametrize(
+    "asked", [["subscribe", "unsubscribe"], ["subscribe", "subscribe", "unsubscribe"]], ids="-".join
+)
 def test_the_last_word_about_a_resource_counts_however_fast_it_comes(scene: Scene, asked: list[str]) -> None:
     scene.server("alpha", "echo", resources=[NOTE], delays={"resources/subscribe": 0.4})
     host = scene.start()
@@ -177,7 +204,9 @@ def test_only_what_a_server_takes_subscriptions_for_is_acknowledged(scene: Scene
 def test_a_listen_is_honoured_once_its_server_is_up(scene: Scene) -> None:
     scene.server("alpha", "echo", "update", resources=[NOTE], start="slow", delay=1.0)
     host = scene.start(list_wait_secs=0.2)
-    host.send("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["x:1x"]}, "_meta": Host.meta()}, id="l")
+    host.send(
+        "subscriptions/listen", {"notifications": {"resourceSubscriptions": ["x:1x"]}, "_meta": Host.meta()}, id="l"
+    )
     host.notification("notifications/subscriptions/acknowledged")
     scene.until(lambda: scene.received("alpha", "resources/subscribe"), "nobody subscribed")
 
@@ -186,7 +215,9 @@ def test_a_listen_that_was_cancelled_early_leaves_no_subscription(scene: Scene) 
     scene.server("alpha", "echo", resources=[NOTE], delays={"resources/subscribe": 0.5})
     host = scene.start()
     host.ask("resources/list")
-    host.send("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["x:1x"]}, "_meta": Host.meta()}, id="l")
+    host.send(
+        "subscriptions/listen", {"notifications": {"resourceSubscriptions": ["x:1x"]}, "_meta": Host.meta()}, id="l"
+    )
     host.notification("notifications/subscriptions/acknowledged")
     host.notify("notifications/cancelled", {"requestId": "l"})
     scene.until(lambda: scene.received("alpha", "resources/unsubscribe"), "the subscription stayed")

@@ -1,4 +1,5 @@
 """A second start answers with what the first one saw, before any server is up."""
+
 from __future__ import annotations
 
 import json
@@ -26,7 +27,10 @@ def test_lists_are_answered_while_the_server_hangs_at_its_start(scene: Scene) ->
     change(scene, "alpha", start="hang")
     host = scene.start(list_wait_secs=30)
     host.handshake()
-    assert [tool["name"] for tool in host.request("tools/list", timeout=5)["result"]["tools"]] == ["alpha__echo", "alpha__sleep"]
+    assert [tool["name"] for tool in host.request("tools/list", timeout=5)["result"]["tools"]] == [
+        "alpha__echo",
+        "alpha__sleep",
+    ]
 
 
 def test_what_has_changed_meanwhile_is_announced(scene: Scene) -> None:

@@ -1,4 +1,5 @@
 """`resolve.realpath` says what `os.path.realpath` says, and refuses what cannot be resolved."""
+
 from __future__ import annotations
 
 import os
@@ -13,15 +14,40 @@ from shack_gateway.resolve import realpath
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
 
-PATHS = ["a/b/f", "l/f", "out/passwd", "out/nothing", "dangling", "dangling/x", "away", "a/../l/../x", "l/../f", "no/x",
-         "a/b/f/", "a/b/f/x", "out/..", ".", "", "a//b", "./a", "l/./f", "no/../a"]
+PATHS = [
+    "a/b/f",
+    "l/f",
+    "out/passwd",
+    "out/nothing",
+    "dangling",
+    "dangling/x",
+    "away",
+    "a/../l/../x",
+    "l/../f",
+    "no/x",
+    "a/b/f/",
+    "a/b/f/x",
+    "out/..",
+    ".",
+    "",
+    "a//b",
+    "./a",
+    "l/./f",
+    "no/../a",
+]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "f").write_text("")
-    for name, target in [("l", "a/b"), ("out", "/etc"), ("dangling", "nowhere/x"), ("away", "/etc/nothing-here"), ("loop", "loop")]:
+    for name, target in [
+        ("l", "a/b"),
+        ("out", "/etc"),
+        ("dangling", "nowhere/x"),
+        ("away", "/etc/nothing-here"),
+        ("loop", "loop"),
+    ]:
         (tmp_path / name).symlink_to(target)
     return tmp_path
 
@@ -38,7 +64,10 @@ def test_a_path_leads_where_python_says(folder: Path, path: str, look: bool, mon
 def test_random_paths_lead_where_python_says(folder: Path) -> None:
     for seed in range(500):
         dice = random.Random(seed)
-        parts = [dice.choice(["a", "b", "f", "l", "out", "..", ".", "", "dangling", "away", "x"]) for _ in range(dice.randrange(6))]
+        parts = [
+            dice.choice(["a", "b", "f", "l", "out", "..", ".", "", "dangling", "away", "x"])
+            for _ in range(dice.randrange(6))
+        ]
         whole = os.path.join(folder, *parts)
         assert realpath(whole) == os.path.realpath(whole), (seed, whole)
 

@@ -1,4 +1,5 @@
 """What the house says, as hosts of either era read it."""
+
 from __future__ import annotations
 
 import json
@@ -16,7 +17,9 @@ VOICE = Voice("shack-gateway", "9")
 INFO = {"name": "shack-gateway", "version": "9"}
 
 
-def asked(stateless: bool, method: str = "tools/call", version: str = "", capabilities: Any = None, **params: Any) -> Asked:
+def asked(
+    stateless: bool, method: str = "tools/call", version: str = "", capabilities: Any = None, **params: Any
+) -> Asked:
     version = version or ("2026-07-28" if stateless else "2025-11-25")
     return Asked(method, params, Tongue(stateless, version), capabilities or {}, None, None)
 
@@ -32,7 +35,10 @@ def complete(text: str, **more: Any) -> Complete:
     return Complete(text.encode(), value=json.loads(text), **more)
 
 
-ODD = '{ "content":[{"type":"text","text":"\\u00e4\u2028 1.10"}],"structuredContent":{"n":1.10,"big":12345678901234567890},"x-own":[1e2]}'
+ODD = (
+    '{ "content":[{"type":"text","text":"\\u00e4\u2028 1.10"}],'
+    '"structuredContent":{"n":1.10,"big":12345678901234567890},"x-own":[1e2]}'
+)
 
 
 @pytest.mark.parametrize("stateless", [False, True], ids=["handshake", "stateless"])
@@ -56,8 +62,17 @@ def test_a_large_result_stays_in_its_chunks() -> None:
     assert json.loads(b"".join(line))["result"]["resultType"] == "complete"
 
 
-@pytest.mark.parametrize("text", ['{"content":[]}', "{}", "{ }", '{"resultType":"complete","content":[]}',
-                                  '{"_meta":{"a":1},"content":[]}', '{"content":[],"_meta":null}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"content":[]}',
+        "{}",
+        "{ }",
+        '{"resultType":"complete","content":[]}',
+        '{"_meta":{"a":1},"content":[]}',
+        '{"content":[],"_meta":null}',
+    ],
+)
 def test_every_result_to_a_stateless_host_names_its_type_the_gateway_and_its_server(text: str) -> None:
     result = said(complete(text, server="srv"), asked(True))["result"]
     assert result["resultType"] == "complete"
@@ -69,13 +84,19 @@ def test_meta_of_a_result_passes_but_for_the_keys_of_the_hop() -> None:
     meta = {"own": {"a": [1]}, M + "serverInfo": {"name": "theirs"}, M + "subscriptionId": 4, "traceparent": "00-1"}
     text = json.dumps({"resultType": "complete", "content": [], "_meta": meta})
     result = said(complete(text, server="s", stateless=True), asked(True))["result"]
-    assert result["_meta"] == {"own": {"a": [1]}, "traceparent": "00-1", M + "serverInfo": INFO, "dev.shack/server": "s"}
+    assert result["_meta"] == {
+        "own": {"a": [1]},
+        "traceparent": "00-1",
+        M + "serverInfo": INFO,
+        "dev.shack/server": "s",
+    }
     result = said(complete(text, server="s", stateless=True), asked(False))["result"]
     assert result == {"content": [], "_meta": {"own": {"a": [1]}, "traceparent": "00-1"}}
 
 
 def test_members_of_the_stateless_era_do_not_reach_a_handshake_host() -> None:
-    text = '{"resultType":"complete","contents":[],"ttlMs":5,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{}}}'
+    meta = '{"io.modelcontextprotocol/serverInfo":{}}'
+    text = f'{{"resultType":"complete","contents":[],"ttlMs":5,"cacheScope":"public","_meta":{meta}}}'
     assert said(complete(text, stateless=True), asked(False, "resources/read"))["result"] == {"contents": []}
 
 
@@ -103,21 +124,35 @@ def test_a_handshake_server_cannot_make_its_result_a_question() -> None:
     assert said(complete(text, server="s"), asked(True))["result"]["resultType"] == "complete"
 
 
-@pytest.mark.parametrize("version, kinds", [("2024-11-05", ["resource", "text"]), ("2025-06-18", ["audio", "resource_link"])])
+@pytest.mark.parametrize(
+    "version, kinds", [("2024-11-05", ["resource", "text"]), ("2025-06-18", ["audio", "resource_link"])]
+)
 def test_messages_of_a_prompt_hold_content_that_the_revision_has(version: str, kinds: list[str]) -> None:
-    blocks = [{"type": "audio", "data": "QQ==", "mimeType": "audio/wav"}, {"type": "resource_link", "uri": "u://1", "name": "n"}]
+    blocks = [
+        {"type": "audio", "data": "QQ==", "mimeType": "audio/wav"},
+        {"type": "resource_link", "uri": "u://1", "name": "n"},
+    ]
     text = json.dumps({"messages": [{"role": "user", "content": block} for block in blocks]})
     result = json.loads(for_handshake(complete(text), version))  # type: ignore[arg-type]
     assert [message["content"]["type"] for message in result["messages"]] == kinds
 
-@pytest.mark.parametrize("value, kept, added", [
-    ({"a": 1}, True, False),
-    ([1, 2], False, True),
-    ("text", False, True),
-    (None, False, True),
-], ids=str)
-def test_structured_content_that_is_no_object_becomes_text_for_handshake_hosts(value: Any, kept: bool, added: bool) -> None:
-    text = json.dumps({"resultType": "complete", "content": [{"type": "text", "text": "hello"}], "structuredContent": value})
+
+@pytest.mark.parametrize(
+    "value, kept, added",
+    [
+        ({"a": 1}, True, False),
+        ([1, 2], False, True),
+        ("text", False, True),
+        (None, False, True),
+    ],
+    ids=str,
+)
+def test_structured_content_that_is_no_object_becomes_text_for_handshake_hosts(
+    value: Any, kept: bool, added: bool
+) -> None:
+    text = json.dumps(
+        {"resultType": "complete", "content": [{"type": "text", "text": "hello"}], "structuredContent": value}
+    )
     result = said(complete(text, stateless=True), asked(False))["result"]
     assert ("structuredContent" in result) is kept
     texts = [block["text"] for block in result["content"]]
@@ -126,17 +161,25 @@ def test_structured_content_that_is_no_object_becomes_text_for_handshake_hosts(v
 
 def test_structured_content_whose_text_is_there_already_is_not_said_twice() -> None:
     text = json.dumps({"content": [{"type": "text", "text": "[1, 2]"}], "structuredContent": [1, 2]})
-    assert said(complete(text, stateless=True), asked(False))["result"] == {"content": [{"type": "text", "text": "[1, 2]"}]}
+    assert said(complete(text, stateless=True), asked(False))["result"] == {
+        "content": [{"type": "text", "text": "[1, 2]"}]
+    }
 
 
-@pytest.mark.parametrize("version, kinds", [
-    ("2024-11-05", ["text", "resource", "text"]),
-    ("2025-03-26", ["text", "audio", "text"]),
-    ("2025-06-18", ["text", "audio", "resource_link"]),
-])
+@pytest.mark.parametrize(
+    "version, kinds",
+    [
+        ("2024-11-05", ["text", "resource", "text"]),
+        ("2025-03-26", ["text", "audio", "text"]),
+        ("2025-06-18", ["text", "audio", "resource_link"]),
+    ],
+)
 def test_content_that_a_revision_lacks_is_said_in_what_it_has(version: str, kinds: list[str]) -> None:
-    content = [{"type": "text", "text": "t"}, {"type": "audio", "data": "QQ==", "mimeType": "audio/wav"},
-               {"type": "resource_link", "uri": "u://1", "name": "n"}]
+    content = [
+        {"type": "text", "text": "t"},
+        {"type": "audio", "data": "QQ==", "mimeType": "audio/wav"},
+        {"type": "resource_link", "uri": "u://1", "name": "n"},
+    ]
     result = json.loads(for_handshake(complete(json.dumps({"content": content})), version))  # type: ignore[arg-type]
     assert [block["type"] for block in result["content"]] == kinds
     if version < "2025-06-18":
@@ -172,17 +215,20 @@ def test_a_refusal_of_what_has_no_is_error_is_an_error_in_both_eras(method: str)
         assert said(Refused("sandbox", "no"), asked(stateless, method))["error"]["code"] in (-32001, -32602)
 
 
-@pytest.mark.parametrize("method, stateless, code, text, expected", [
-    ("resources/read", False, -32002, "gone", -32002),
-    ("resources/read", True, -32002, "gone", -32602),
-    ("resources/read", False, -32602, "Resource not found", -32002),
-    ("resources/read", False, -32602, "bad uri", -32602),
-    ("tools/call", False, -32602, "x not found", -32602),
-    ("tools/call", True, -32002, "gone", -32002),
-    ("tools/call", False, 1234, "app", 1234),
-    ("tools/call", True, -32005, "app", -32005),
-    ("tools/call", True, -32021, "needs sampling", -32021),
-])
+@pytest.mark.parametrize(
+    "method, stateless, code, text, expected",
+    [
+        ("resources/read", False, -32002, "gone", -32002),
+        ("resources/read", True, -32002, "gone", -32602),
+        ("resources/read", False, -32602, "Resource not found", -32002),
+        ("resources/read", False, -32602, "bad uri", -32602),
+        ("tools/call", False, -32602, "x not found", -32602),
+        ("tools/call", True, -32002, "gone", -32002),
+        ("tools/call", False, 1234, "app", 1234),
+        ("tools/call", True, -32005, "app", -32005),
+        ("tools/call", True, -32021, "needs sampling", -32021),
+    ],
+)
 def test_errors_of_servers_cross_the_eras(method: str, stateless: bool, code: int, text: str, expected: int) -> None:
     failed = Failed("server", text, server="s", code=code, data={"d": 1})
     error = said(failed, asked(stateless, method, uri="u://1"))["error"]
@@ -216,19 +262,33 @@ FORM = {"k": {"method": "elicitation/create", "params": {"message": "?", "reques
 
 
 def test_a_question_of_a_stateless_server_passes_to_a_stateless_host_as_it_is() -> None:
-    result = said(InputRequired(FORM, "st\u00e4te", "s", {"a": 1}), asked(True, capabilities={"elicitation": {}}))["result"]
-    assert (result["resultType"], result["inputRequests"], result["requestState"]) == ("input_required", FORM, "st\u00e4te")
+    result = said(InputRequired(FORM, "st\u00e4te", "s", {"a": 1}), asked(True, capabilities={"elicitation": {}}))[
+        "result"
+    ]
+    assert (result["resultType"], result["inputRequests"], result["requestState"]) == (
+        "input_required",
+        FORM,
+        "st\u00e4te",
+    )
     assert result["_meta"]["a"] == 1 and result["_meta"][M + "serverInfo"] == INFO
 
 
-@pytest.mark.parametrize("requests, declared, missing", [
-    (FORM, {}, {"elicitation": {"form": {}}}),
-    ({"k": {"method": "elicitation/create", "params": {"mode": "url"}}}, {"elicitation": {"form": {}}}, {"elicitation": {"url": {}}}),
-    ({"k": {"method": "sampling/createMessage", "params": {}}}, {"elicitation": {}}, {"sampling": {}}),
-    ({"k": {"method": "roots/list"}}, {}, {"roots": {}}),
-])
+@pytest.mark.parametrize(
+    "requests, declared, missing",
+    [
+        (FORM, {}, {"elicitation": {"form": {}}}),
+        (
+            {"k": {"method": "elicitation/create", "params": {"mode": "url"}}},
+            {"elicitation": {"form": {}}},
+            {"elicitation": {"url": {}}},
+        ),
+        ({"k": {"method": "sampling/createMessage", "params": {}}}, {"elicitation": {}}, {"sampling": {}}),
+        ({"k": {"method": "roots/list"}}, {}, {"roots": {}}),
+    ],
+)
 def test_a_question_that_the_host_cannot_be_asked_is_refused_with_what_it_would_take(
-        requests: Any, declared: Any, missing: Any) -> None:
+    requests: Any, declared: Any, missing: Any
+) -> None:
     error = said(InputRequired(requests, None, "s"), asked(True, capabilities=declared))["error"]
     assert error["code"] == -32021
     assert error["data"]["requiredCapabilities"] == missing

@@ -1,4 +1,5 @@
 """What the house asks, as servers of either era read it, and what their answers mean."""
+
 from __future__ import annotations
 
 import json
@@ -44,11 +45,22 @@ def test_members_that_we_do_not_know_are_passed_on() -> None:
     params = {"name": "s__t", "inputResponses": {"k": {"action": "accept"}}, "requestState": "S", "task": {"ttl": 1}}
     found = call_params(call(params=params), True, CLIENT, 5)
     assert {key: found[key] for key in ("inputResponses", "requestState", "task")} == {
-        "inputResponses": {"k": {"action": "accept"}}, "requestState": "S", "task": {"ttl": 1}}
+        "inputResponses": {"k": {"action": "accept"}},
+        "requestState": "S",
+        "task": {"ttl": 1},
+    }
 
 
-META = {"progressToken": "host", M + "protocolVersion": "x", M + "clientInfo": {}, M + "clientCapabilities": {"a": 1},
-        M + "logLevel": "debug", M + "subscriptionId": 1, "traceparent": "00-x", "vendor/own": {"deep": [1]}}
+META = {
+    "progressToken": "host",
+    M + "protocolVersion": "x",
+    M + "clientInfo": {},
+    M + "clientCapabilities": {"a": 1},
+    M + "logLevel": "debug",
+    M + "subscriptionId": 1,
+    "traceparent": "00-x",
+    "vendor/own": {"deep": [1]},
+}
 
 
 def test_keys_of_the_hop_never_reach_a_handshake_server() -> None:
@@ -60,8 +72,13 @@ def test_a_stateless_server_is_told_who_we_are_and_what_the_host_can_do() -> Non
     capabilities = {"elicitation": {"form": {}}, "sampling": {}, "roots": {}, "extensions": {"x": {}}}
     found = call_params(call(params={"_meta": META}, capabilities=capabilities, log_level="info"), True, CLIENT, 5)
     assert found["_meta"] == {
-        "traceparent": "00-x", "vendor/own": {"deep": [1]}, M + "protocolVersion": "2026-07-28", M + "clientInfo": CLIENT,
-        M + "clientCapabilities": {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}, M + "logLevel": "info"}
+        "traceparent": "00-x",
+        "vendor/own": {"deep": [1]},
+        M + "protocolVersion": "2026-07-28",
+        M + "clientInfo": CLIENT,
+        M + "clientCapabilities": {"elicitation": {"form": {}}, "sampling": {}, "roots": {}},
+        M + "logLevel": "info",
+    }
 
 
 @pytest.mark.parametrize("stateless", [False, True])
@@ -70,38 +87,51 @@ def test_progress_is_asked_for_under_our_own_id_and_only_if_the_host_wants_it(st
     assert "progressToken" not in call_params(call(), stateless, CLIENT, 5).get("_meta", {})
 
 
-@pytest.mark.parametrize("host, declared", [
-    ({}, {"roots": {}}),
-    ({"sampling": {"tools": {}}}, {"roots": {}, "sampling": {"tools": {}}}),
-    ({"elicitation": {"form": {}}}, {"roots": {}, "elicitation": {}}),
-    ({"elicitation": {"form": {}, "url": {}}}, {"roots": {}, "elicitation": {"form": {}, "url": {}}}),
-], ids=str)
+@pytest.mark.parametrize(
+    "host, declared",
+    [
+        ({}, {"roots": {}}),
+        ({"sampling": {"tools": {}}}, {"roots": {}, "sampling": {"tools": {}}}),
+        ({"elicitation": {"form": {}}}, {"roots": {}, "elicitation": {}}),
+        ({"elicitation": {"form": {}, "url": {}}}, {"roots": {}, "elicitation": {"form": {}, "url": {}}}),
+    ],
+    ids=str,
+)
 def test_a_handshake_server_is_shown_what_the_host_can_do(host: Any, declared: Any) -> None:
     assert handshake_capabilities(host) == declared
 
 
-@pytest.mark.parametrize("stateless, value, version", [
-    (True, {"supportedVersions": ["2026-07-28"], "capabilities": {}}, "2026-07-28"),
-    (True, {"supportedVersions": ["2099-01-01", "2026-07-28"]}, "2026-07-28"),
-    (True, {"supportedVersions": ["2025-11-25"]}, None),
-    (True, {"supportedVersions": "2026-07-28"}, None),
-    (True, {}, None),
-    (False, {"protocolVersion": "2024-11-05"}, "2024-11-05"),
-    (False, {"protocolVersion": "2026-07-28"}, None),
-    (False, {"protocolVersion": "1.0"}, None),
-    (False, {}, None),
-], ids=lambda v: str(v)[:40])
-def test_a_greeting_is_one_only_if_it_names_a_revision_we_speak(stateless: bool, value: Any, version: str | None) -> None:
+@pytest.mark.parametrize(
+    "stateless, value, version",
+    [
+        (True, {"supportedVersions": ["2026-07-28"], "capabilities": {}}, "2026-07-28"),
+        (True, {"supportedVersions": ["2099-01-01", "2026-07-28"]}, "2026-07-28"),
+        (True, {"supportedVersions": ["2025-11-25"]}, None),
+        (True, {"supportedVersions": "2026-07-28"}, None),
+        (True, {}, None),
+        (False, {"protocolVersion": "2024-11-05"}, "2024-11-05"),
+        (False, {"protocolVersion": "2026-07-28"}, None),
+        (False, {"protocolVersion": "1.0"}, None),
+        (False, {}, None),
+    ],
+    ids=lambda v: str(v)[:40],
+)
+def test_a_greeting_is_one_only_if_it_names_a_revision_we_speak(
+    stateless: bool, value: Any, version: str | None
+) -> None:
     found = greeting(answer(value), stateless=stateless)
     assert (found.version if found else None) == version
 
 
-@pytest.mark.parametrize("code, data, named", [
-    (-32022, {"supported": ["2026-07-28"]}, True),
-    (-32022, {"supported": ["2025-11-25"]}, False),
-    (-32022, None, False),
-    (-32601, {"supported": ["2026-07-28"]}, False),
-])
+@pytest.mark.parametrize(
+    "code, data, named",
+    [
+        (-32022, {"supported": ["2026-07-28"]}, True),
+        (-32022, {"supported": ["2025-11-25"]}, False),
+        (-32022, None, False),
+        (-32601, {"supported": ["2026-07-28"]}, False),
+    ],
+)
 def test_an_error_may_be_proof_of_the_stateless_era(code: int, data: Any, named: bool) -> None:
     assert names_stateless(ErrorAnswer(1, code, "no", data)) is named
 
@@ -111,14 +141,18 @@ def test_an_answer_without_a_type_is_complete() -> None:
     assert isinstance(found, Complete) and found.server == "s"
 
 
-@pytest.mark.parametrize("value, cache", [
-    ({"ttlMs": 5, "cacheScope": "public"}, None),
-    ({"ttlMs": 5, "cacheScope": "private"}, None),
-    ({}, (0, True)),
-    ({"ttlMs": -5, "cacheScope": "public"}, (0, False)),
-    ({"ttlMs": 5}, (5, True)),
-    ({"ttlMs": True, "cacheScope": "both"}, (0, True)),
-], ids=str)
+@pytest.mark.parametrize(
+    "value, cache",
+    [
+        ({"ttlMs": 5, "cacheScope": "public"}, None),
+        ({"ttlMs": 5, "cacheScope": "private"}, None),
+        ({}, (0, True)),
+        ({"ttlMs": -5, "cacheScope": "public"}, (0, False)),
+        ({"ttlMs": 5}, (5, True)),
+        ({"ttlMs": True, "cacheScope": "both"}, (0, True)),
+    ],
+    ids=str,
+)
 def test_a_resource_may_be_kept_as_long_as_its_server_rightly_says(value: Any, cache: Any) -> None:
     found = outcome(answer({"contents": [], **value}), call(RESOURCE), stateless=True)
     assert isinstance(found, Complete) and found.cache == cache
@@ -126,13 +160,22 @@ def test_a_resource_may_be_kept_as_long_as_its_server_rightly_says(value: Any, c
 
 def test_a_question_of_the_server_is_an_outcome() -> None:
     asked = {"resultType": "input_required", "inputRequests": {"k": {"method": "roots/list"}}, "requestState": "S"}
-    assert outcome(answer(asked), call(), stateless=True) == InputRequired({"k": {"method": "roots/list"}}, "S", "s", None)
+    assert outcome(answer(asked), call(), stateless=True) == InputRequired(
+        {"k": {"method": "roots/list"}}, "S", "s", None
+    )
 
 
-@pytest.mark.parametrize("value", [
-    {"resultType": "task"}, {"resultType": 5}, {"resultType": "input_required"},
-    {"resultType": "input_required", "inputRequests": []}, {"resultType": "input_required", "requestState": 5},
-], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"resultType": "task"},
+        {"resultType": 5},
+        {"resultType": "input_required"},
+        {"resultType": "input_required", "inputRequests": []},
+        {"resultType": "input_required", "requestState": 5},
+    ],
+    ids=str,
+)
 def test_an_answer_of_a_kind_that_we_do_not_know_is_a_failure_of_the_server(value: Any) -> None:
     found = outcome(answer(value), call(), stateless=True)
     assert isinstance(found, Failed) and found.reason == "protocol"

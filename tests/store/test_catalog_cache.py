@@ -1,4 +1,5 @@
 """What servers listed is kept between runs, and only what can be trusted is believed."""
+
 from __future__ import annotations
 
 import json
@@ -21,11 +22,17 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="modes and owners of 
 
 def listing(tools: str = ODD) -> Listing:
     def items(kind: str, text: str) -> tuple[object, ...]:
-        return read_page(kind, '{"%s":[%s]}' % (LISTS[kind].key, text)).items
+        return read_page(kind, f'{{"{LISTS[kind].key}":[{text}]}}').items
 
     return Listing(
-        items(TOOL, tools), items(PROMPT, '{"name":"p"}'), items(RESOURCE, '{"uri":"m://1","name":"r"}'),  # type: ignore[arg-type]
-        items(TEMPLATE, '{"uriTemplate":"m://{x}","name":"t"}'), stateless=True, serves_resources=True, ttl_ms=0, private=True,  # type: ignore[arg-type]
+        items(TOOL, tools),
+        items(PROMPT, '{"name":"p"}'),
+        items(RESOURCE, '{"uri":"m://1","name":"r"}'),  # type: ignore[arg-type]
+        items(TEMPLATE, '{"uriTemplate":"m://{x}","name":"t"}'),
+        stateless=True,
+        serves_resources=True,
+        ttl_ms=0,
+        private=True,  # type: ignore[arg-type]
     )
 
 
@@ -67,11 +74,22 @@ def test_a_file_that_others_can_write_is_not_believed(tmp_path: Path) -> None:
     assert cache(tmp_path).recall(SPEC) is None
 
 
-@pytest.mark.parametrize("text", [
-    b"", b"{", b"[]", b"null", b"\xff", b'{"format":1}', b'{"format":2,"server":"alpha","about":{},"tools":[]}', b"[" * 5000,
-    b'{"format":1,"server":"alpha","about":[],"tools":[],"prompts":[],"resources":[],"resourceTemplates":[]}',
-    b'{"format":1,"server":"alpha","about":{"stateless":1},"tools":{},"prompts":[],"resources":[],"resourceTemplates":[]}',
-], ids=lambda text: str(text[:40]))
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"format":1}',
+        b'{"format":2,"server":"alpha","about":{},"tools":[]}',
+        b"[" * 5000,
+        b'{"format":1,"server":"alpha","about":[],"tools":[],"prompts":[],"resources":[],"resourceTemplates":[]}',
+        b'{"format":1,"server":"alpha","about":{"stateless":1},"tools":{},"prompts":[],"resources":[],"resourceTemplates":[]}',
+    ],
+    ids=lambda text: str(text[:40]),
+)
 def test_a_file_that_is_not_ours_is_as_good_as_none(tmp_path: Path, text: bytes) -> None:
     cache(tmp_path).keep(SPEC, listing(), "auto")
     only_file(tmp_path).write_bytes(text)
@@ -85,7 +103,9 @@ def test_a_file_broken_anywhere_never_raises(tmp_path: Path) -> None:
     for seed in range(300):
         dice = random.Random(seed)
         at = dice.randrange(len(whole))
-        path.write_bytes(whole[:at] + bytes([dice.randrange(256)]) * dice.randrange(3) + whole[at + dice.randrange(3) :])
+        path.write_bytes(
+            whole[:at] + bytes([dice.randrange(256)]) * dice.randrange(3) + whole[at + dice.randrange(3) :]
+        )
         found = cache(tmp_path).recall(SPEC)
         assert found is None or isinstance(found[0], Listing), seed
 
@@ -114,6 +134,6 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
 
 def test_no_part_of_a_file_is_left_behind(tmp_path: Path) -> None:
     for number in range(5):
-        cache(tmp_path).keep(SPEC, listing('{"name":"t%d"}' % number), "auto")
+        cache(tmp_path).keep(SPEC, listing(json.dumps({"name": f"t{number}"})), "auto")
     assert json.loads(only_file(tmp_path).read_bytes())["tools"] == [{"name": "t4"}]
     assert len(os.listdir(tmp_path / "catalog")) == 1

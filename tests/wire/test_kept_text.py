@@ -1,4 +1,5 @@
 """Large requests keep the text of their arguments, so that what nobody changes goes on in the host's own words."""
+
 from __future__ import annotations
 
 import json
@@ -14,7 +15,7 @@ from shack_gateway.wire.messages import Request, read
 from shack_gateway.wire.splice import Doubled, scan_keeping
 
 FILL = "x" * 300_000
-ODD = '{ "text":"%s", "n":1.10, "e":1E2, "u":"\\u00e4\u00e4", "big":12345678901234567890 }' % FILL
+ODD = f'{{ "text":"{FILL}", "n":1.10, "e":1E2, "u":"\\u00e4\u00e4", "big":12345678901234567890 }}'
 
 
 def chunks(text: str, size: int = 65_536) -> list[bytes]:
@@ -49,7 +50,7 @@ def test_arguments_that_were_changed_are_sent_as_they_are_now() -> None:
 
 
 def test_the_inner_arguments_of_a_meta_tool_keep_their_text_too() -> None:
-    found = request('{"name":"s__t","arguments":%s}' % ODD, name="shack_call_tool")
+    found = request(f'{{"name":"s__t","arguments":{ODD}}}', name="shack_call_tool")
     inner = found.params["arguments"]["arguments"]
     assert ODD.encode() in sent(found, inner)
 
@@ -59,10 +60,14 @@ def test_other_members_of_the_params_are_kept_beside() -> None:
     assert json.loads(sent(found)) == {"name": "t", "x": [1], "_meta": {"own": 1}, "arguments": json.loads(ODD)}
 
 
-@pytest.mark.parametrize("arguments", [
-    '{"path":"a","path":"b","text":"%s"}' % FILL,
-    '{"text":"%s","deep":[{"k":{"a":1,"a":2}}]}' % FILL,
-], ids=["top", "deep"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        f'{{"path":"a","path":"b","text":"{FILL}"}}',
+        f'{{"text":"{FILL}","deep":[{{"k":{{"a":1,"a":2}}}}]}}',
+    ],
+    ids=["top", "deep"],
+)
 def test_arguments_with_a_key_twice_are_written_anew_as_they_were_judged(arguments: str) -> None:
     found = request(arguments)
     assert found.kept == ()
@@ -71,14 +76,28 @@ def test_arguments_with_a_key_twice_are_written_anew_as_they_were_judged(argumen
 
 
 def test_params_that_come_twice_count_once() -> None:
-    text = '{"jsonrpc":"2.0","id":7,"method":"m","params":{"arguments":{"a":1}},"x":"%s","params":{"arguments":{"b":2}}}' % FILL
+    text = (
+        f'{{"jsonrpc":"2.0","id":7,"method":"m","params":{{"arguments":{{"a":1}}}},"x":"{FILL}","params":{{"arguments":{{"b":2}}}}}}'
+    )
     found = read(chunks(text))
     assert isinstance(found, Request) and found.kept == () and found.params == {"arguments": {"b": 2}}
 
 
-@pytest.mark.parametrize("text", [
-    '{"a":1', '{"a":1,}', '{"a" 1}', "{a:1}", '{"a":1]', "[1]", '{"params":{"a":1,}}', '{"params":{"arguments":{"x":}}}', "{,}", '{"a":NaN}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1',
+        '{"a":1,}',
+        '{"a" 1}',
+        "{a:1}",
+        '{"a":1]',
+        "[1]",
+        '{"params":{"a":1,}}',
+        '{"params":{"arguments":{"x":}}}',
+        "{,}",
+        '{"a":NaN}',
+    ],
+)
 def test_what_is_no_json_is_not_kept(text: str) -> None:
     with pytest.raises(ValueError):
         scan_keeping(text, ("params", "arguments"))
@@ -91,7 +110,7 @@ def test_a_key_twice_is_told_from_broken_json() -> None:
 
 @pytest.mark.parametrize("bad", ["}", "]", '"', ",", "{", "\\", "\x01", "nul"])
 def test_a_large_line_broken_anywhere_is_refused(bad: str) -> None:
-    whole = '{"jsonrpc":"2.0","id":7,"method":"m","params":{"arguments":%s}}' % ODD
+    whole = f'{{"jsonrpc":"2.0","id":7,"method":"m","params":{{"arguments":{ODD}}}}}'
     for at in (len(whole) - 1, len(whole) - 3, whole.index('"params"'), whole.index('"n"') + 4):
         with pytest.raises(WireError):
             read(chunks(whole[:at] + bad + whole[at:]))
@@ -113,7 +132,7 @@ def test_a_large_request_says_the_same_as_a_small_one() -> None:
 
 def tree(dice: random.Random, depth: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key in dice.sample(["arguments", "name", "a", "\u00e4", "_meta", "b\"c"], dice.randrange(1, 5)):
+    for key in dice.sample(["arguments", "name", "a", "\u00e4", "_meta", 'b"c'], dice.randrange(1, 5)):
         kind = dice.randrange(5)
         found[key] = tree(dice, depth + 1) if kind == 0 and depth < 4 else [1.5, None, "\u2028", {}, []][kind]
     return found
