@@ -25,6 +25,7 @@ class Client(NamedTuple):
     program: str
     mode: str                       # auto, legacy, or the one version to speak
     era: str                        # what it speaks with the gateway
+    again: bool = False             # the same SDK made to speak another era: meets fewer servers, in one mode
 
 
 class Server(NamedTuple):
@@ -44,12 +45,12 @@ SERVERS, NODE = "SHACK_TEST_SERVERS_PYTHON", "SHACK_TEST_NODE_DIR"
 CLIENTS = (
     Client("python1", PYTHON1, "python1.py", "legacy", "handshake"),
     Client("python2-auto", PYTHON2, "python2.py", "auto", "stateless"),
-    Client("python2-legacy", PYTHON2, "python2.py", "legacy", "handshake"),
-    Client("python2-pinned", PYTHON2, "python2.py", STATELESS, "stateless"),
+    Client("python2-legacy", PYTHON2, "python2.py", "legacy", "handshake", again=True),
+    Client("python2-pinned", PYTHON2, "python2.py", STATELESS, "stateless", again=True),
     Client("typescript1", NODE, "typescript1.mjs", "legacy", "handshake"),
     Client("typescript2-auto", NODE, "typescript2.mjs", "auto", "stateless"),
-    Client("typescript2-legacy", NODE, "typescript2.mjs", "legacy", "handshake"),
-    Client("typescript2-pinned", NODE, "typescript2.mjs", STATELESS, "stateless"),
+    Client("typescript2-legacy", NODE, "typescript2.mjs", "legacy", "handshake", again=True),
+    Client("typescript2-pinned", NODE, "typescript2.mjs", STATELESS, "stateless", again=True),
 )
 
 ALL_SERVERS = (
@@ -61,6 +62,16 @@ ALL_SERVERS = (
     Server("python1", PYTHON1, "python1.py"),
     Server("python2", PYTHON2, "python2.py", era="stateless"),
 )
+
+
+PAIRS = [(client.name, mode) for client in CLIENTS for mode in ("full", "progressive")
+         if mode == "full" or not client.again]
+"""Hosts and modes."""
+
+
+def behind(client: Client) -> list[Server]:
+    """The servers that a host meets, usable or not."""
+    return [server for server in ALL_SERVERS if not client.again or server.name in ("everything", "python1", "python2")]
 
 
 def missing(needs: str) -> str:

@@ -12,14 +12,11 @@ import pytest
 
 from kit.host import ROOT
 
-from .installed import ALL_SERVERS, CLIENTS, HERE, Client, Server, entry, host_command, missing, unusable
+from .installed import CLIENTS, HERE, Client, Server, behind, entry, host_command, missing, unusable
 from .plans import Step, steps, towards_gateway
 
 RUN_SECONDS = 120
 """A run of all servers takes about five seconds; past this the driver is ended."""
-PAIRS = [(client.name, mode) for client in CLIENTS for mode in ("full", "progressive")
-         if mode == "full" or not client.name.endswith(("-legacy", "-pinned"))]
-"""Hosts and modes: an SDK that can do several things with the era does them in full mode, and its favourite in both."""
 PATIENT = {"start_timeout_secs": 60, "list_wait_secs": 60, "probe_timeout_secs": 30}
 """Seven servers start at once here, next to whatever else the machine does: none is to count as silent."""
 
@@ -29,8 +26,8 @@ Report = dict[str, Any]
 class Through:
     """One conversation of a host with the gateway, cut up by server again, and what the wires on both sides carried."""
 
-    def __init__(self, report: Report, folder: Path) -> None:
-        self.report, self.folder = report, folder
+    def __init__(self, report: Report, servers: list[Server], folder: Path) -> None:
+        self.report, self.servers, self.folder = report, servers, folder
         self.answers: dict[str, list[Any]] = {}
 
     def wire(self, name: str) -> list[list[tuple[str, bytes]]]:
@@ -51,18 +48,18 @@ class Runs:
         self._through: dict[tuple[str, str], Through] = {}
         self.workspace = folder / "workspace"
         fill(self.workspace)
-        self.servers = [server for server in ALL_SERVERS if not unusable(server)]
 
     def direct(self, client: Client) -> Report:
         """The client on each server itself; auto stands for a pinned version, which not every server has."""
         mode = "legacy" if client.mode == "legacy" else "auto"
         key = (client.program, mode)
         if key not in self._direct:
+            client = next(each for each in CLIENTS if (each.program, each.mode) == key)
             folder = self._fresh(f"direct-{client.program}-{mode}")
             connections = {
                 server.name: {**entry(server, self.workspace, folder), "mode": mode, "cwd": str(self.workspace),
                               "steps": steps(server.name, self.workspace)}
-                for server in self.servers}
+                for server in usable(client)}
             for connection in connections.values():
                 connection["env"]["PATH"] = os.environ["PATH"]
             self._direct[key] = drive(client, connections, folder)
@@ -73,11 +70,11 @@ class Runs:
         key = (client.name, mode)
         if key not in self._through:
             folder = self._fresh(f"{client.name}-{mode}")
-            whole: list[Step] = []
-            for server in self.servers:
+            servers, whole = usable(client), list[Step]()
+            for server in servers:
                 whole += [towards_gateway(step, server.name, mode) for step in self._steps(client, server, mode)]
-            connection = {**gateway(self.servers, mode, self.workspace, folder), "mode": client.mode, "steps": whole}
-            run = Through(drive(client, {"gateway": connection}, folder)["gateway"], folder)
+            connection = {**gateway(servers, mode, self.workspace, folder), "mode": client.mode, "steps": whole}
+            run = Through(drive(client, {"gateway": connection}, folder)["gateway"], servers, folder)
             self._cut(run, client, mode)
             self._through[key] = run
         return self._through[key]
@@ -97,7 +94,7 @@ class Runs:
 
     def _cut(self, run: Through, client: Client, mode: str) -> None:
         rest = list(run.report.get("answers", []))
-        for server in self.servers:
+        for server in run.servers:
             count = len(self._steps(client, server, mode))
             run.answers[server.name], rest = rest[:count], rest[count:]
 
@@ -108,6 +105,11 @@ class Runs:
             pytest.fail(f"the run {name} failed before, in the first test that asked for it")
         folder.mkdir()
         return folder
+
+
+def usable(client: Client) -> list[Server]:
+    """The servers that a host meets here."""
+    return [server for server in behind(client) if not unusable(server)]
 
 
 def tools_of(report: Report, server: Server) -> list[Any]:

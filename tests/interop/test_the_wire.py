@@ -9,8 +9,8 @@ import pytest
 
 from kit import alive, schema
 
-from .installed import CLIENTS
-from .runs import PAIRS, Runs, client_named
+from .installed import CLIENTS, PAIRS
+from .runs import Runs, client_named
 
 pytestmark = pytest.mark.interop
 
@@ -40,7 +40,7 @@ def test_every_message_of_the_gateway_is_valid_on_both_sides(runs: Runs, client_
     for lines in through.wire("host"):
         conversation = messages(lines)
         found += schema.judge(conversation, session_of(conversation), only="<")
-    for server in runs.servers:
+    for server in through.servers:
         for lines in through.wire(server.name):
             conversation = messages(lines)
             found += schema.judge(conversation, session_of(conversation), only=">")
@@ -67,7 +67,7 @@ def test_a_result_that_nobody_changes_keeps_its_bytes(runs: Runs, client_name: s
     """Asked where no era has to be bridged: a handshake host before handshake servers."""
     through = runs.through(client_named(client_name), mode)
     arrived = {text for lines in through.wire("host") for text in result_texts(lines, "tools/call")}
-    for server in runs.servers:
+    for server in through.servers:
         if server.era == "handshake":
             texts = [text for lines in through.wire(server.name) for text in result_texts(lines, "tools/call")]
             assert len(texts) > 5
@@ -78,14 +78,14 @@ def test_a_result_that_nobody_changes_keeps_its_bytes(runs: Runs, client_name: s
 def test_a_process_that_is_only_probed_starts_no_server(runs: Runs, client_name: str) -> None:
     """TypeScript 2.x asks a throw-away copy of us for our era, and python 2.x the process it stays with."""
     through = runs.through(client_named(client_name), "full")
-    for server in runs.servers:
+    for server in through.servers:
         assert len(through.wire(server.name)) == 1, f"{server.name} was started more than once"
 
 
 @pytest.mark.parametrize("client_name", [client.name for client in CLIENTS])
 def test_a_server_is_spoken_to_in_the_newest_era_it_has(runs: Runs, client_name: str) -> None:
     through = runs.through(client_named(client_name), "full")
-    for server in runs.servers:
+    for server in through.servers:
         (lines,) = through.wire(server.name)
         assert (session_of(messages(lines)) == schema.STATELESS) == (server.era == "stateless"), server.name
 
@@ -94,7 +94,7 @@ def test_a_server_is_spoken_to_in_the_newest_era_it_has(runs: Runs, client_name:
 def test_keys_of_one_hop_never_reach_the_next(runs: Runs, client_name: str) -> None:
     """A handshake server sees nothing of the stateless envelope, and no host's progress token or name."""
     through = runs.through(client_named(client_name), "full")
-    for server in runs.servers:
+    for server in through.servers:
         for lines in through.wire(server.name):
             for side, message in messages(lines):
                 meta = (message.get("params") or {}).get("_meta") or {} if side == ">" else {}
