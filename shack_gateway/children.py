@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -24,6 +25,9 @@ MERCY_SECS = 1.0
 """Between TERM and KILL for what a dead child has left behind."""
 GIVE_UP_SECS = 3.0
 """After KILL; what is still there then waits for the machine, not for us."""
+SECOND_LOOK_SECS = 0.02
+"""Between two looks for what carries the mark. One empty look proves nothing about daemons that start another as they
+go: the heir may have been born behind the look, or be unreadable in the middle of its `exec`."""
 
 if sys.platform == "win32":
     KILL = signal.SIGTERM
@@ -107,7 +111,7 @@ class Child:
             self.signal(TERM)
             now = self._loop.time()
             end = now + MERCY_SECS + GIVE_UP_SECS
-            self._loop.call_later(0.005, self._await_rest, on_gone, 0.01, now + MERCY_SECS, end)
+            self._loop.call_later(0.005, self._await_rest, on_gone, 0.01, now + MERCY_SECS, end, False)
         else:
             self._gone(on_gone)
 
@@ -122,23 +126,30 @@ class Child:
     def _anything_left(self) -> bool:
         return group_alive(self.pid) or any(_carries(pid, self._mark) for pid in self._strays)
 
-    def _await_rest(self, on_gone: Callable[[], None], pause: float, patience: float, end: float) -> None:
-        """Look again after `pause`: a process that was signalled takes a moment to go, and nobody tells us when."""
+    def _await_rest(
+        self, on_gone: Callable[[], None], pause: float, patience: float, end: float, looked: bool,
+    ) -> None:
+        """Look again after `pause`: a process that was signalled takes a moment to go, and nobody tells us when.
+
+        `looked`: the last look found nobody; a second one that finds nobody either ends this.
+        """
         now = self._loop.time()
+        empty = False
         if not self._anything_left():
-            # One more look round: a stray may have started another before it went.
+            # A stray may have started another before it went: that one is given no time, it could go on for ever.
             self._strays = marked(self._mark, outside=self.pid)
-            if not self._strays:
-                self._gone(on_gone)
-                return
-            patience = now
-        if now >= end:
+            empty = not self._strays
+            patience = patience if empty else now
+        if (empty and looked) or now >= end:
             self._gone(on_gone)
+            return
+        if empty:
+            self._loop.call_later(SECOND_LOOK_SECS, self._await_rest, on_gone, pause, patience, end, True)
             return
         if now >= patience:
             self.kill()
             patience = end
-        self._loop.call_later(pause, self._await_rest, on_gone, min(pause * 2, 0.1), patience, end)
+        self._loop.call_later(pause, self._await_rest, on_gone, min(pause * 2, 0.1), patience, end, False)
 
     def _gone(self, on_gone: Callable[[], None]) -> None:
         self._over = True
@@ -147,7 +158,10 @@ class Child:
 
 
 def marked(mark: bytes, *, outside: int = 0) -> list[int]:
-    """The processes whose environment holds `mark`, but for this one and those of the group `outside`. Linux only."""
+    """The processes whose environment holds `mark`, but for this one and those of the group `outside`. Linux only.
+
+    One look: see `SECOND_LOOK_SECS` for what it may miss.
+    """
     if sys.platform != "linux":
         return []
     own = os.getpid()
@@ -158,13 +172,16 @@ def marked(mark: bytes, *, outside: int = 0) -> list[int]:
 
 
 def kill_marked(mark: bytes) -> None:
-    """KILL whatever carries `mark`, until a look round finds nobody (but not for ever)."""
-    for _ in range(5):
+    """KILL whatever carries `mark`, until two looks in a row find nobody (but not for ever)."""
+    empty = 0
+    for _ in range(6):
         found = marked(mark)
-        if not found:
-            return
         for pid in found:
             _signal(pid, KILL)
+        empty = 0 if found else empty + 1
+        if empty == 2 or sys.platform != "linux":
+            return
+        time.sleep(SECOND_LOOK_SECS)
 
 
 def group_alive(pgid: int) -> bool:
