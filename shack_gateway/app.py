@@ -15,21 +15,25 @@ from .catalog.uris import quote
 from .config.load import Config
 from .config.servers import environment
 from .core.gateway import Gateway
+from .core.questions import Questions
 from .downstream.fleet import Fleet, Settings
 from .downstream.guard import Guard
 from .downstream.link import Limits
 from .eras.to_host import Voice
 from .host.session import HostSession
 from .host.stdio import stderr_fd, take
-from .log import Log
+from .log import Log, redactor
+from .pipeline.approval import Office
 from .pipeline.chain import Chain, Ports, Stage
 from .pipeline.stages import ORDER, masking
 from .pipes import Outbox, Reader, Writer
 from .record import NamedTuple
 from .resolve import realpath
 from .shell import Shell
+from .store.approvals import Approvals
 from .store.catalog_cache import CatalogCache
 from .store.paths import state_folder
+from .store.rules import allow_always
 
 NAME = "shack-gateway"
 PATIENCE, HURRY = 2.0, 0.5
@@ -63,6 +67,8 @@ class House:
                 settings["probe_timeout_secs"],
                 Limits(settings["max_server_line_bytes"], settings["max_open_calls"]),
                 settings["max_tool_name"],
+                settings["question_secs"],
+                settings["max_parked_calls"],
             ),
             loop,
             self.outbox,
@@ -93,6 +99,19 @@ def stages(config: Config, ports: Ports) -> list[Stage]:
     return [stage for stage in built if stage is not None]
 
 
+def office(config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop) -> Office:
+    """What stages need to ask the user."""
+    folder = state_folder(environ)
+    return Office(
+        Approvals(folder) if folder else None,
+        lambda rule: allow_always(config.path, rule),
+        loop.time,
+        redactor(config.settings["redact_fields"]),
+        config.settings["question_secs"],
+        os.path.realpath(config.path),
+    )
+
+
 class Serving:
     """One run of the gateway for one host."""
 
@@ -118,11 +137,17 @@ class Serving:
             house.shell.run,
             lambda level, text: getattr(log, level)("pipeline", text),
             {spec.name: realpath(spec.cwd) for spec in config.servers if spec.cwd},
+            tuple(os.path.realpath(folder) for folder in (state_folder(environ),) if folder),
+            office(config, environ, loop),
         )
         chain = Chain(stages(config, ports), house.fleet.send, masking.seal, ports.report)
+        questions = Questions(
+            loop.time, os.urandom, settings["question_secs"], lambda text: log.info("question", text)
+        )
         gateway = Gateway(
             house.fleet,
             chain,
+            questions,
             progressive=config.expose_mode == "progressive",
             page_size=settings["page_size"],
             ttl_ms=settings["ttl_ms"],
@@ -136,6 +161,8 @@ class Serving:
             log,
             line_bytes=settings["max_host_line_bytes"],
             instructions=lambda: instructions(gateway.progressive, house.fleet.instructions),
+            later=loop.call_later,
+            question_secs=settings["question_secs"],
         )
         house.fleet.listener = self.session
         self._reader = Reader(loop, fds[0], self.session.on_bytes, self._host_ended, house.outbox)

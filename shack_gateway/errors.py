@@ -33,6 +33,10 @@ MOST_TEXT = 4096
 """Characters of one message towards the host; the log has the rest under the same call number."""
 
 
+EXPIRED = ("`requestState` is invalid or expired, or was used before. Nothing was started anew; if the call is still "
+           "wanted, make it again without `requestState` and `inputResponses`.")
+
+
 class WireForm(NamedTuple):
     """How a failure is told to a host of either era; `None` means a result with `isError: true`."""
 
@@ -53,6 +57,7 @@ FAILURES: dict[str, WireForm] = {
     "bad params":       WireForm(INVALID_PARAMS, INVALID_PARAMS, "JSON-RPC 2.0 section 5.1"),
     "version":          WireForm(UNSUPPORTED_VERSION, UNSUPPORTED_VERSION, "MCP 2026-07-28 basic/versioning"),
     "capability":       WireForm(None, MISSING_CAPABILITY, "MCP 2026-07-28 basic#capabilities"),
+    "question":         WireForm(None, None, "MCP 2026-07-28 server/tools#error-handling: input that was not given"),
     "sandbox":          WireForm(-32001, None, "0.1.0; MCP 2026-07-28 server/tools#error-handling"),
     "permissions":      WireForm(-32002, None, "0.1.0; MCP 2026-07-28 server/tools#error-handling"),
     "hooks":            WireForm(-32003, None, "0.1.0; MCP 2026-07-28 server/tools#error-handling"),

@@ -44,6 +44,7 @@ class ServerSpec(NamedTuple):
     cwd: str = ""
     enabled: bool = True
     lazy: bool = False
+    serialize: bool = False
     protocol: str = "auto"
     request_timeout_secs: float = 30.0
     max_call_secs: float = 600.0
@@ -79,8 +80,9 @@ def spec(name: str, place: Value, entry: Mapping[str, Any], settings: Mapping[st
     identity = [command, args, sorted(env), cwd, entry["protocol"]]
     digest = sha256(json.dumps(identity).encode("ascii")).hexdigest()
     return ServerSpec(
-        name, command, args, env, cwd, enabled, entry["lazy"], entry["protocol"], *_times(entry, settings),
-        entry["tool_timeouts"], (*settings["inherit_env"], *entry["inherit_env"]), digest=digest)
+        name, command, args, env, cwd, enabled, entry["lazy"], entry["serialize"], entry["protocol"],
+        *_times(entry, settings), entry["tool_timeouts"], (*settings["inherit_env"], *entry["inherit_env"]),
+        digest=digest)
 
 
 def _times(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[float, float, float]:

@@ -17,10 +17,11 @@ from ..catalog.names import hint
 from ..catalog.render import Lists
 from ..errors import INVALID_PARAMS, RESOURCE_NOT_FOUND, RequestError, clip
 from ..pipeline import call as calls
-from ..pipeline.call import Call, Complete, Context, Failed, Outcome
+from ..pipeline.call import Call, Complete, Context, Failed, InputRequired, Outcome
 from ..pipeline.chain import Chain
 from ..wire.messages import encode
 from .ports import Servers
+from .questions import Questions
 
 Room = Callable[[Mapping[str, Any], Context, int], Awaitable[Outcome]]
 
@@ -30,8 +31,10 @@ DONE = Complete(b"{}", value={})
 class Gateway:
     """Answers what hosts ask, whichever way they ask it."""
 
-    def __init__(self, servers: Servers, chain: Chain, *, progressive: bool, page_size: int, ttl_ms: int) -> None:
-        self._servers, self._chain = servers, chain
+    def __init__(
+        self, servers: Servers, chain: Chain, questions: Questions, *, progressive: bool, page_size: int, ttl_ms: int,
+    ) -> None:
+        self._servers, self._chain, self._questions = servers, chain, questions
         self.progressive, self._page_size, self._ttl_ms = progressive, page_size, ttl_ms
         self._lists: Lists | None = None
         self._answers: meta_tools.Answers | None = None
@@ -60,6 +63,29 @@ class Gateway:
         except RequestError as error:
             return self._chain.seal(Failed(error.kind, error.what, data=error.data))
 
+    async def _walk(self, call: Call) -> Outcome:
+        """Through the corridor, with the answers that the call brings along."""
+        params = call.params
+        if "requestState" in params or "inputResponses" in params:
+            call = self._questions.resume(call)
+        outcome = await self._chain.run(call)
+        return self._questions.ask(call, outcome) if type(outcome) is InputRequired else outcome
+
+    def question(self, server: str, method: str, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A question that a server puts outside of any call of ours, as it may leave for the host: its params, or None
+        where it may not."""
+        sealed = self._chain.seal(InputRequired({"q": {"method": method, "params": params}}, None, server))
+        found = sealed.requests.get("q") if isinstance(sealed, InputRequired) else None
+        return found.get("params", {}) if isinstance(found, dict) else None
+
+    def note_question(self, server: str, number: int, method: str, params: Mapping[str, Any]) -> None:
+        """A question went to the host as it is."""
+        self._questions.asked(server, number, "request", method, params)
+
+    def note_answer(self, server: str, number: int, method: str, answer: Mapping[str, Any] | None) -> None:
+        """The host's answer to it, or None where there was none."""
+        self._questions.answered(server, number, method, answer)
+
     # --- tools ---
 
     async def _call_tool(self, params: Mapping[str, Any], context: Context, number: int) -> Outcome:
@@ -82,7 +108,7 @@ class Gateway:
         elif type(arguments) is not dict:
             raise RequestError("bad params", f"The arguments of `{clip(name, 200)}` must be an object.")
         call = Call(number, calls.TOOL, entry.server, entry.name, entry.target, arguments, params, context)
-        outcome = await self._chain.run(call)
+        outcome = await self._walk(call)
         if type(outcome) is Complete and (type(outcome.body) is list or b'"resource' in outcome.body):
             self._remember_links(entry.server, outcome)
         return outcome
@@ -158,9 +184,11 @@ class Gateway:
             raise RequestError("unknown resource", "unknown resource: (missing 'uri')")
         outcome: Outcome | None = None
         ways = await self.ways(uri)
+        if "requestState" in params and (asker := self._questions.asker(params)):
+            ways = tuple(way for way in ways if way.server == asker)
         for way in ways:
             call = Call(number, calls.RESOURCE, way.server, uri, way.uri, {"uri": way.uri}, params, context)
-            answer = await self._chain.run(call)
+            answer = await self._walk(call)
             if isinstance(answer, Failed) and (_is_not_found(answer) or (answer.code is None and len(ways) > 1)):
                 # Nobody lists it, so we guess: a server that has it not, or cannot say, is not the last to be asked.
                 outcome = answer if outcome is None or not _is_not_found(answer) else outcome
@@ -188,7 +216,7 @@ class Gateway:
             arguments = {}
         elif type(arguments) is not dict:
             raise RequestError("bad params", "The arguments of a prompt must be an object of strings.")
-        return await self._chain.run(
+        return await self._walk(
             Call(number, calls.PROMPT, entry.server, entry.name, entry.target, arguments, params, context)
         )
 

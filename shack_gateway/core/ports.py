@@ -1,11 +1,13 @@
 """What the hall needs of the world.  Pure: the doors implement it, tests fake it."""
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..catalog.entries import Catalog
-from ..pipeline.call import Outcome
+from ..pipeline.call import Call, Outcome
+from ..record import NamedTuple
+from ..wire.peer import Answer
 
 
 class ServerState(Protocol):
@@ -50,3 +52,22 @@ class Servers(Protocol):
     def request(
         self, server: str, method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any], level: str | None
     ) -> Awaitable[Outcome]: ...
+
+
+class ServersQuestion(NamedTuple):
+    """A question for a handshake host. `version` is the server's, `call` what it is taken to belong to; `done` takes
+    the answer, `progress` what the host says meanwhile."""
+
+    server: str
+    method: str
+    params: Mapping[str, Any]
+    version: str
+    call: Call | None
+    done: Callable[[Answer], None]
+    progress: Callable[[dict[str, Any]], None] | None
+
+
+class HostQuestion(Protocol):
+    """A question that is with the host."""
+
+    def cancel(self, reason: str) -> None: ...

@@ -14,6 +14,7 @@ from ..catalog.entries import Catalog, Listing
 from ..catalog.uris import Seen
 from ..children import Keeper
 from ..config.servers import ServerSpec
+from ..core.ports import HostQuestion, ServersQuestion
 from ..errors import ServerUnavailable
 from ..log import Log
 from ..pipeline.call import Call, Outcome
@@ -21,6 +22,7 @@ from ..pipes import Outbox
 from ..record import NamedTuple
 from ..wire.messages import encode
 from .link import Limits, Link
+from .parking import Lot
 from .process import Launch, Process, start
 from .run import Run
 from .session import Row, Session
@@ -50,6 +52,8 @@ class Settings(NamedTuple):
     probe_secs: float
     limits: Limits
     name_limit: int
+    question_secs: float
+    max_parked_calls: int
 
 
 class Listener(Protocol):
@@ -60,6 +64,10 @@ class Listener(Protocol):
     def on_resource(self, server: str, uri: str, params: Mapping[str, Any]) -> None: ...
 
     def on_log(self, server: str, params: dict[str, Any], wanted: str | None) -> None: ...
+
+    def on_question(self, question: ServersQuestion) -> HostQuestion | str: ...
+
+    def on_elicitation_complete(self, params: dict[str, Any]) -> None: ...
 
 
 class Fleet:
@@ -83,6 +91,7 @@ class Fleet:
         self.capabilities: Mapping[str, Any] = {}
         self.log_level: str | None = None
         self.probe_secs = settings.probe_secs
+        self.lot = Lot(loop, settings.question_secs, settings.max_parked_calls)
         self.listener: Listener | None = None
         self._sessions = {spec.name: Session(spec, self, loop, self._changed) for spec in specs}
         self._seen = Seen()
@@ -171,13 +180,13 @@ class Fleet:
 
     def send(self, call: Call) -> Awaitable[Outcome]:
         """Send a call to its server."""
-        return self._sessions[call.server].send(call)
+        return self._sessions[call.server].calls.send(call)
 
     def request(
         self, server: str, method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any], level: str | None
     ) -> Awaitable[Outcome]:
         """Send any other request to a server."""
-        return self._sessions[server].request(method, params, capabilities, level)
+        return self._sessions[server].calls.request(method, params, capabilities, level)
 
     def tells_of_resources(self, server: str) -> bool:
         """Whether a server takes subscriptions to its resources, as far as it has said."""
@@ -200,6 +209,11 @@ class Fleet:
         self.log_level = level
         for session in self._sessions.values():
             session.set_log_level(level)
+
+    def roots_changed(self) -> None:
+        """The host works in other folders now; servers that were told which ones may ask anew."""
+        for session in self._sessions.values():
+            session.roots_changed()
 
     @property
     def starting(self) -> bool:
@@ -225,6 +239,7 @@ class Fleet:
         if self._saver is not None and self._memory is not None:
             self._saver.cancel()
             self._save(self._memory)
+        self.lot.empty("the host has left")
         if self._sessions:
             await asyncio.gather(*(session.stop(patience) for session in self._sessions.values()))
 
@@ -282,6 +297,19 @@ class Fleet:
         """A server's log message; `wanted` is the lowest level that a stateless call in flight there asks for."""
         if self.listener is not None:
             self.listener.on_log(server, params, wanted)
+
+    def ask_host(self, question: ServersQuestion) -> HostQuestion | str:
+        """Put a server's question to the host; a text where that cannot be done, and why."""
+        return "there is no host" if self.listener is None else self.listener.on_question(question)
+
+    def abandoned(self, server: str, handle: str) -> None:
+        """A parked call was given up."""
+        self._sessions[server].calls.abandoned(handle)
+
+    def elicitation_complete(self, server: str, params: dict[str, Any]) -> None:
+        """What a server asked at a URL has come to its end."""
+        if self.listener is not None:
+            self.listener.on_elicitation_complete(params)
 
     def _announce(self) -> None:
         self._announcing = False

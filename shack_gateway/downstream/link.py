@@ -26,6 +26,7 @@ from ..errors import (
 from ..pipes import Outbox, Reader, Writer
 from ..record import NamedTuple
 from ..wire.messages import (
+    Body,
     ErrorAnswer,
     Notification,
     Request,
@@ -87,6 +88,7 @@ class Link:
         self._writer.on_drained = self._drained
         self._timer: asyncio.TimerHandle | None = None
         self._held: set[str] = set()
+        self._stopped = 0
         self.closed: ServerError | None = None
         self.on_closed: Callable[[], None] | None = None
 
@@ -143,16 +145,22 @@ class Link:
         """Send a notification."""
         self._writer.send(notification_line(method, params))
 
-    def answer(self, request: Request, result: Mapping[str, Any]) -> None:
-        """Answer a request of the server."""
-        self._reply(result_line(request.id, encode(result)))
+    def answer(self, request: Request, result: Mapping[str, Any] | Body) -> None:
+        """Answer a request of the server, with an object or with the JSON text of one."""
+        body = encode(result) if isinstance(result, Mapping) else result
+        self._reply(result_line(request.id, body))
 
-    def refuse(self, request: Request, code: int, text: str) -> None:
+    def refuse(self, request: Request, code: int, text: str, data: Any = None) -> None:
         """Answer a request of the server with an error."""
-        self._reply(error_line(request.id, code, text))
+        self._reply(error_line(request.id, code, text, data))
 
-    def _reply(self, line: Any) -> None:
-        self._writer.send(line)
+    def _reply(self, line: Body) -> None:
+        if self.closed is not None:
+            return
+        if isinstance(line, bytes):
+            self._writer.send(line)
+        else:
+            self._writer.send(*line)
         if self._writer.queued > UNREAD_LIMIT:
             self.hold("replies")  # it asks and does not read the answers: let its own pipe fill up
 
@@ -274,16 +282,35 @@ class Link:
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._sweep) if when < inf else None
 
+    def stop_clock(self) -> None:
+        """Somebody thinks about a question of the server's: calls are not overdue then, but for their hard limit."""
+        self._stopped += 1
+
+    def start_clock(self) -> None:
+        """Undo one `stop_clock`; calls have their time of silence anew."""
+        self._stopped -= 1
+        if self._stopped or self.closed is not None:
+            return
+        now = self._loop.time()
+        for question in self.peer.asked.values():
+            if question.call is not None:
+                question.deadline = min(now + question.patience, question.limit)
+        self._arm(min((q.deadline for q in self.peer.asked.values()), default=inf))
+
+    def _due(self, question: Question) -> float:
+        """When a question is overdue, as things stand."""
+        return question.limit if self._stopped and question.call is not None else question.deadline
+
     def _sweep(self) -> None:
         """Settle what is overdue, and come back when the next question may be."""
         now = self._loop.time()
         self._timer = None
-        for question in [q for q in self.peer.asked.values() if q.deadline <= now]:
+        for question in [q for q in self.peer.asked.values() if self._due(q) <= now]:
             self.cancel(question, "timed out")
             what = f"timed out after {float(question.patience)}s"
-            if question.deadline >= question.limit:
+            if now >= question.limit:
                 what = "took longer than a call may take in all (`max_call_secs`)"
             question.settle(ServerSilent(self.server, f"downstream server '{self.server}' {what}"))
-        nearest = min((q.deadline for q in self.peer.asked.values()), default=inf)
+        nearest = min(map(self._due, self.peer.asked.values()), default=inf)
         if nearest < inf:
             self._arm(nearest)

@@ -9,13 +9,14 @@ from ..catalog.entries import PROMPT, RESOURCE, TOOL, Listing
 from ..config.servers import ServerSpec
 from ..eras.to_server import Greeting
 from ..errors import METHOD_NOT_FOUND, ServerError, ServerGone, ServerSilent
-from ..log import Log
 from ..wire import dialect
 from ..wire.messages import Notification, Request
 from .greet import EndedOnProbe, Greeter
 from .link import Link
 from .lists import CHANGES, KINDS, Lister
 from .process import Process
+from .questions import House as QuestionsHouse
+from .questions import Questions
 
 LONGEST_PAUSE_SECS = 60.0
 """Between two tries to get a list that the server owes."""
@@ -30,14 +31,11 @@ SETTLE_SECS = 0.1
 """How long to wait after such a word, for others that often come with it."""
 
 
-class House(Protocol):
+class House(QuestionsHouse, Protocol):
     """What a run needs of the fleet around it."""
 
     client: Mapping[str, Any]
-    capabilities: Mapping[str, Any]
-    roots: list[dict[str, Any]]
     log_level: str | None
-    log: Log
     probe_secs: float
 
     def launch(self, spec: ServerSpec, run: Run, on_exit: Callable[[int], None]) -> Process: ...
@@ -47,6 +45,8 @@ class House(Protocol):
     def resource_updated(self, server: str, params: Mapping[str, Any]) -> None: ...
 
     def logged(self, server: str, params: dict[str, Any], wanted: str | None) -> None: ...
+
+    def elicitation_complete(self, server: str, params: dict[str, Any]) -> None: ...
 
 
 class Listener(Protocol):
@@ -81,6 +81,7 @@ class Run:
         self.process = house.launch(spec, self, self._exited)
         self.link = house.connect(self, self.process)
         self.link.on_closed = self._output_closed
+        self.questions = Questions(self.name, house, self.link, loop)
         self.greeting: Greeting | None = None
 
     async def begin(self, probe: str) -> None:
@@ -100,6 +101,7 @@ class Run:
     async def _begin(self, probe: str) -> None:
         greeter = self._greeter()
         self.greeting = await greeter.greet(probe)
+        self.questions.version = self.greeting.version
         self.probe_dropped = greeter.dropped
         house, patience = self._house, self.spec.request_timeout_secs
         self._lister = Lister(self.link, self.greeting, house.client, patience, self._note)
@@ -125,6 +127,7 @@ class Run:
         self.ready = False
         if self._relister is not None:
             self._relister.cancel()
+        self.questions.close()
         self.link.close(ServerGone(self.name, f"downstream server '{self.name}' {why}"))
 
     def stderr(self) -> tuple[str, ...]:
@@ -186,18 +189,13 @@ class Run:
     # --- what the server says of its own accord ---
 
     def on_request(self, request: Request) -> None:
-        """Answer the server at once. Questions to the user are declined until they can be carried to the host."""
-        link, method, declared = self.link, request.method, self._house.capabilities
-        if method == "ping":
-            link.answer(request, {})
-        elif method == "roots/list":
-            link.answer(request, {"roots": self._house.roots})
-        elif method == "elicitation/create" and "elicitation" in declared:
-            link.answer(request, {"action": "cancel"})
-        elif method == "sampling/createMessage" and "sampling" in declared:
-            link.refuse(request, -1, "The request for sampling was rejected.")
+        """Answer a `ping`, and see that questions are answered; a stateless server has no business to ask this way."""
+        if request.method == "ping":
+            self.link.answer(request, {})
+        elif self.greeting is not None and self.greeting.stateless:
+            self.link.refuse(request, METHOD_NOT_FOUND, f"method not found: {request.method[:200]}")
         else:
-            link.refuse(request, METHOD_NOT_FOUND, f"method not found: {method[:200]}")
+            self.questions.on_request(request)
 
     def on_notification(self, notification: Notification) -> None:
         """Changed lists are listed anew, messages and updates go to the fleet, what we do not know is dropped."""
@@ -213,6 +211,10 @@ class Run:
             self._listener.on_updated(params)
         elif method == "notifications/subscriptions/acknowledged":
             self._listener.on_acknowledged(params)
+        elif method == "notifications/cancelled":
+            self.questions.on_cancelled(params.get("requestId"))
+        elif method == "notifications/elicitation/complete":
+            self._house.elicitation_complete(self.name, params)
 
     def on_noise(self, what: str) -> None:
         """A line that is no message."""

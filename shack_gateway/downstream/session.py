@@ -12,22 +12,13 @@ from typing import Any
 
 from ..catalog.entries import Listing
 from ..config.servers import ServerSpec
-from ..eras.to_server import METHODS, Greeting, bridged, call_text, outcome, own_meta
-from ..errors import (
-    UNSUPPORTED_VERSION,
-    Cancelled,
-    RequestError,
-    ServerBroken,
-    ServerError,
-    ServerGone,
-    ServerUnavailable,
-)
-from ..pipeline.call import Call, Complete, Failed, Outcome
+from ..eras.to_server import Greeting
+from ..errors import Cancelled, ServerError, ServerGone, ServerUnavailable
+from ..pipeline.call import Outcome
 from ..record import NamedTuple
 from ..slot import Slot
-from ..wire import dialect
 from ..wire.messages import ErrorAnswer
-from ..wire.peer import Answer, Question
+from .calls import Calls, answer_of, failed
 from .greet import EndedOnProbe
 from .life import Life, delay, move, restarts_after
 from .run import House, Run
@@ -37,9 +28,6 @@ MOST_FAILED_STARTS = 5
 """Starts in a row that led to nothing before a server is left alone until somebody calls it."""
 SHORT_WAIT_SECS = 1.0
 """A call waits for a restart that is at most this far away; else it fails at once."""
-
-
-GIVEN_UP = "the host cancelled the request"
 
 
 class Row(NamedTuple):
@@ -82,6 +70,7 @@ class Session:
         self._waiting: list[Slot[None]] = []
         self._wake_at = 0.0
         self._ending = self._held = False
+        self.calls = Calls(spec, house, self, loop)
 
     # --- what others ask ---
 
@@ -112,70 +101,6 @@ class Session:
         version = greeting.version if greeting is not None else ""
         return Row(self.name, state, era, version, len(self.listing.tools), self.error, self._start_secs, stderr)
 
-    async def send(self, call: Call) -> Outcome:
-        """Send a call to the server and wait for what comes of it; never raises an `Exception`."""
-        patience = self.spec.tool_timeouts.get(call.target, self.spec.request_timeout_secs)
-        question: Question | None = None
-        try:
-            run = self.run or await self.ready(patience)
-            question = self._ask(run, call, patience)
-            answer = await question
-            if type(answer) is ErrorAnswer and answer.code == UNSUPPORTED_VERSION:
-                if not run.greeted_again:
-                    await self._aside(run.greet_again())
-                question = self._ask(run, call, patience)  # it was refused, not run: the call may be made again
-                answer = await question
-                if type(answer) is ErrorAnswer and answer.code == UNSUPPORTED_VERSION:
-                    what = f"downstream server '{self.name}' refuses the protocol version that it asked for"
-                    return self._failed(ServerBroken(self.name, what))
-        except (ServerError, RequestError) as error:
-            return self._failed(error)
-        except Cancelled:
-            if question is not None:
-                run.link.cancel(question, GIVEN_UP)
-            raise
-        return outcome(answer, call, run.greeting.stateless)  # type: ignore[union-attr]  # a run that is ready was greeted
-
-    def _ask(self, run: Run, call: Call, patience: float) -> Question:
-        context, client = call.context, self._house.client
-        stateless = run.greeting.stateless  # type: ignore[union-attr]  # as above
-        if context.log_level is not None and not stateless:
-            run.lower_log_level(context.log_level)
-        question = run.link.ask(
-            METHODS[call.kind],
-            lambda id: call_text(call, stateless, client, id),
-            patience,
-            limit=self.spec.max_call_secs,
-            progress=context.progress,
-        )
-        if context.stateless:
-            question.level = context.log_level
-        return question
-
-    async def request(
-        self, method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any], level: str | None
-    ) -> Outcome:
-        """Any other request (`completion/complete`); as `send`, but without arguments that a stage would judge."""
-        patience = self.spec.request_timeout_secs
-        try:
-            run = self.run or await self.ready(patience)
-            stateless = run.greeting is not None and run.greeting.stateless
-            found = dict(params)
-            meta = dialect.forwarded_meta(found.pop("_meta", None))
-            if stateless:
-                meta.update(own_meta(self._house.client, bridged(capabilities), level))
-            if meta:
-                found["_meta"] = meta
-            answer = await _answer(run, run.link.ask(method, found, patience))
-        except (ServerError, RequestError) as error:
-            return self._failed(error)
-        if isinstance(answer, (ServerError, ErrorAnswer)):
-            return self._failed(answer)
-        if stateless and answer.value.get("resultType", "complete") != "complete":
-            what = f"gave an answer of kind {str(answer.value['resultType'])[:80]!r}"
-            return self._failed(ServerBroken(self.name, f"downstream server '{self.name}' {what}"))
-        return Complete(answer.body, server=self.name, stateless=stateless, shape=answer.value)
-
     async def follow(self, uri: str, more: bool) -> Outcome | None:
         """Subscribe to (`more`) or unsubscribe from a resource; None when the server has nothing against it."""
         try:
@@ -183,9 +108,9 @@ class Session:
             question = self._subscriptions.add(uri) if more else self._subscriptions.drop(uri)
             if question is None:
                 return None
-            answer = await _answer(run, question)
+            answer = await answer_of(run, question)
         except ServerError as error:
-            return self._failed(error)
+            return failed(self.name, error)
         except Cancelled:
             if more:
                 self._subscriptions.drop(uri)
@@ -193,15 +118,8 @@ class Session:
         if isinstance(answer, (ServerError, ErrorAnswer)):
             if more:
                 self._subscriptions.drop(uri)
-            return self._failed(answer)
+            return failed(self.name, answer)
         return None
-
-    def _failed(self, error: ServerError | RequestError | ErrorAnswer) -> Failed:
-        if isinstance(error, ErrorAnswer):
-            return Failed("server", error.message, server=self.name, code=error.code, data=error.data)
-        if isinstance(error, RequestError):
-            return Failed(error.kind, error.what, server=self.name)
-        return Failed("server", f"downstream error: {error}", server=self.name, reason=error.reason)
 
     async def ready(self, secs: float) -> Run:
         """Wait until the server can be asked; raises `ServerUnavailable` when it cannot be within `secs`."""
@@ -234,6 +152,11 @@ class Session:
         """Tell the server which messages are wanted, now if it is ready; a later run asks the house."""
         if self.run is not None:
             self.run.set_log_level(level)
+
+    def roots_changed(self) -> None:
+        """The host's folders have changed: a handshake server that runs is told so."""
+        if self.run is not None and self.run.greeting is not None and not self.run.greeting.stateless:
+            self.run.link.tell("notifications/roots/list_changed")
 
     def hold(self) -> None:
         """Read nothing more from the server: the host does not take what it is sent."""
@@ -388,17 +311,8 @@ class Session:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _aside(self, work: Any) -> Slot[None]:
+    def aside(self, work: Any) -> Slot[None]:
         """Let a task do `work`, and wait for it in a slot."""
         slot: Slot[None] = Slot()
         self._spawn(work).add_done_callback(lambda task: slot.settle(None))
         return slot
-
-
-async def _answer(run: Run, question: Question) -> Answer:
-    """Wait for the answer; a cancel by the host is told to the server."""
-    try:
-        return await question
-    except Cancelled:
-        run.link.cancel(question, GIVEN_UP)
-        raise

@@ -15,6 +15,7 @@ from ..pipeline.call import Complete, Failed, InputRequired, Outcome, Refused
 from ..wire import dialect
 from ..wire.messages import Body, encode, error_line, notification_line, result_line
 from ..wire.splice import edit, members
+from .asking import refusal, url_requests
 from .inbound import Asked, Tongue
 
 URL_ELICITATION = -32042
@@ -106,17 +107,10 @@ class Voice:
         return edit(text, {}, add=add)
 
     def _question(self, id: str | int, asked: Asked, outcome: InputRequired, number: int) -> Body:
-        """A server's question to the user: passed on to a stateless host that said it can answer such questions."""
-        missing = missing_capabilities(outcome.requests, asked.capabilities)
-        if missing or not asked.tongue.stateless:
-            what = ", ".join(sorted(missing)) or "questions of a server that speaks 2026-07-28"
-            text = f"The server `{outcome.server}` asks for input that this host cannot give ({what})."
-            about = {"source": "gateway", "server": outcome.server, "call": number}
-            if asked.tongue.stateless:
-                return error_line(id, MISSING_CAPABILITY, text, {"requiredCapabilities": missing, **about})
-            if asked.method == "tools/call":
-                return result_line(id, for_handshake(tool_error(text, about), asked.tongue.version))
-            return error_line(id, INTERNAL_ERROR, text, about)
+        """A question to the user, for a stateless host that said it can answer such questions."""
+        refused = refusal(outcome, asked.capabilities)
+        if refused is not None:
+            return self.answer(id, asked, refused, number)
         value: dict[str, Any] = {"resultType": "input_required"}
         if outcome.requests:
             value["inputRequests"] = outcome.requests
@@ -134,6 +128,10 @@ class Voice:
                 code, data = INVALID_PARAMS, {"uri": asked.params.get("uri")}
             elif not stateless and code == INVALID_PARAMS and "not found" in failed.text.lower():
                 code = RESOURCE_NOT_FOUND
+        if code == URL_ELICITATION and stateless and (requests := url_requests(data)):
+            # The code is unknown to that era: the pages become a question, and the call is made anew after it.
+            question = InputRequired(requests, dialect.AGAIN_STATE, failed.server)
+            return self._question(id, asked, question, 0)
         if code == URL_ELICITATION and asked.tongue.version != "2025-11-25" and asked.method == "tools/call":
             return result_line(id, self.result(tool_error(_urls(failed), {"server": failed.server}), asked.tongue))
         if code == MISSING_CAPABILITY and not stateless and asked.method == "tools/call":
@@ -182,24 +180,6 @@ def capabilities(version: str) -> dict[str, Any]:
     if version != "2024-11-05":
         found["completions"] = {}
     return found
-
-
-def missing_capabilities(requests: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
-    """What the host would have to declare to be asked all this; empty when it declared everything."""
-    needed: dict[str, Any] = {}
-    for request in requests.values():
-        params = request.get("params") if isinstance(request, dict) else None
-        method = request.get("method") if isinstance(request, dict) else None
-        if method == "elicitation/create":
-            mode = params.get("mode", "form") if isinstance(params, dict) else "form"
-            offered = declared.get("elicitation")
-            if not isinstance(offered, dict) or (mode == "url" and "url" not in offered):
-                needed["elicitation"] = {**needed.get("elicitation", {}), str(mode): {}}
-        elif method == "sampling/createMessage" and not isinstance(declared.get("sampling"), dict):
-            needed["sampling"] = {}
-        elif method == "roots/list" and not isinstance(declared.get("roots"), dict):
-            needed["roots"] = {}
-    return needed
 
 
 def tool_error(text: str, about: Mapping[str, Any]) -> Complete:

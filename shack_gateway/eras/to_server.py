@@ -11,6 +11,7 @@ from ..record import NamedTuple
 from ..wire import dialect
 from ..wire.messages import ErrorAnswer, Result, encode
 from ..wire.peer import Answer
+from .asking import nonsense
 
 METHODS = {"tool": "tools/call", "resource": "resources/read", "prompt": "prompts/get"}
 
@@ -34,13 +35,15 @@ def own_meta(client: Mapping[str, Any], capabilities: Mapping[str, Any], level: 
 
 
 def bridged(capabilities: Mapping[str, Any]) -> dict[str, Any]:
-    """A host's capabilities as shown to servers: without extensions, of which we carry none."""
-    return {key: value for key, value in capabilities.items() if key in ("roots", "sampling", "elicitation")}
+    """A host's capabilities as shown to servers: without extensions, of which we carry none, and always with roots,
+    for which the workspace stands in."""
+    shown = {key: capabilities[key] for key in ("roots", "sampling", "elicitation") if key in capabilities}
+    return {"roots": {}, **shown}
 
 
 def handshake_capabilities(capabilities: Mapping[str, Any]) -> dict[str, Any]:
     """A host's capabilities as declared in our `initialize`. Roots are always offered: we know the workspace."""
-    found: dict[str, Any] = {"roots": {}}
+    found: dict[str, Any] = {"roots": {"listChanged": True}}
     if isinstance(capabilities.get("sampling"), dict):
         found["sampling"] = capabilities["sampling"]
     elicitation = capabilities.get("elicitation")
@@ -54,6 +57,9 @@ def call_params(call: Call, stateless: bool, client: Mapping[str, Any], token: i
     """The params of a call as its server reads them; members we do not know are passed on as they came."""
     context = call.context
     params = dict(call.params)
+    if not stateless:
+        params.pop("inputResponses", None)
+        params.pop("requestState", None)
     meta = dialect.forwarded_meta(params.pop("_meta", None))
     if call.kind == "resource":
         params["uri"] = call.target
@@ -133,6 +139,10 @@ def outcome(answer: Answer, call: Call, stateless: bool) -> Outcome:
     requests, state = whole.get("inputRequests", {}), whole.get("requestState")
     if not isinstance(requests, dict) or not (state is None or isinstance(state, str)) or not (requests or state):
         return _unusable(call, "a question that is none (neither `inputRequests` nor `requestState`)")
+    for request in requests.values():
+        wrong = nonsense(request.get("method"), request.get("params", {})) if isinstance(request, dict) else "no object"
+        if wrong:
+            return _unusable(call, f"a question that makes no sense ({wrong})")
     meta = whole.get("_meta")
     return InputRequired(requests, state, call.server, meta if isinstance(meta, dict) else None)
 

@@ -13,17 +13,21 @@ from typing import Any, Protocol
 
 from ..catalog.entries import Catalog
 from ..core.gateway import Gateway
+from ..core.ports import HostQuestion, ServersQuestion
+from ..eras import asking
 from ..eras.inbound import Asked, Handshake, Tongue, classify, is_stateless
 from ..eras.to_host import Voice, notification
 from ..errors import FAILURES, INTERNAL_ERROR, RequestError, WireError, clip
 from ..log import Log
-from ..pipeline.call import Context, Failed, Outcome
+from ..pipeline.call import Context, Failed, InputRequired, Outcome
 from ..pipes import Writer
 from ..slot import Drive
 from ..wire import dialect
-from ..wire.messages import Body, Notification, Request, TooLong, error_line, message, result_line
-from ..wire.peer import Peer
+from ..wire.messages import Body, Notification, Request, Result, TooLong, error_line, message, result_line
+from ..wire.peer import Answer, Peer
+from .asking import HostQuestions, Later, on_answer
 from .following import Following
+from .interview import Interview
 
 UNREAD_LIMIT = 8 * 1024 * 1024
 """Bytes that may wait for the host to read them before we stop reading servers, and the host itself."""
@@ -48,6 +52,7 @@ class Servers(Protocol):
     def set_log_level(self, level: str) -> None: ...
     def follow(self, server: str, uri: str, more: bool) -> Any: ...
     def tells_of_resources(self, server: str) -> bool: ...
+    def roots_changed(self) -> None: ...
     def hold(self) -> None: ...
     def release(self) -> None: ...
 
@@ -65,6 +70,8 @@ class HostSession:
         *,
         line_bytes: int,
         instructions: Callable[[], str],
+        later: Later,
+        question_secs: float,
     ) -> None:
         self._gateway, self._servers, self._voice, self._writer, self._log = gateway, servers, voice, writer, log
         self._instructions = instructions
@@ -73,6 +80,10 @@ class HostSession:
         self._handshake = Handshake()
         self.open: dict[str | int, Drive] = {}
         self.following = Following(gateway, servers, self._handshake, self._send, partial(log.error, "host"))
+        self._later = later
+        self._questions = HostQuestions(self._peer, self._send, later, question_secs)
+        self._reached: dict[str | int, float] = {}
+        """How far each open request has come, over all the calls that it took."""
         self._plain = Context()
         self.pause: Callable[[], None] = lambda: None
         self.resume: Callable[[], None] = lambda: None
@@ -97,6 +108,7 @@ class HostSession:
         """The host sends nothing more; its last line may lack its end."""
         for event in self._peer.end():
             self._take(event)
+        self._questions.close()
 
     def _take(self, event: Any) -> None:
         try:
@@ -162,11 +174,13 @@ class HostSession:
             own(request, asked)
             return
         self._servers.start(asked.capabilities)
+        self._begin_questions(asked)
         number = self._gateway.number()
         if request.method in ("resources/subscribe", "resources/unsubscribe"):
             work = self.following.subscribe(request.params.get("uri"), request.method == "resources/subscribe")
         else:
-            work = self._gateway.serve(request.method, request.params, self._context(asked, request.kept), number)
+            context = self._context(id, asked, request.kept)
+            work = self._gateway.serve(request.method, request.params, context, number)
         self._drive(id, asked, number, work)
 
     def _drive(self, id: str | int, asked: Asked, number: int, work: Any) -> None:
@@ -174,20 +188,29 @@ class HostSession:
         self.open[id] = drive
         drive.step()
 
-    def _context(self, asked: Asked, kept: tuple[tuple[dict[str, Any], str], ...]) -> Context:
+    def _context(self, id: str | int, asked: Asked, kept: tuple[tuple[dict[str, Any], str], ...]) -> Context:
         token, level, stateless = asked.progress_token, asked.log_level, asked.tongue.stateless
         if token is None and not stateless and not kept:
             return self._plain
         return Context(
             asked.capabilities,
             level if stateless else self._handshake.log_level,
-            None if token is None else partial(self._progress, token),
+            None if token is None else partial(self._progress, id, token),
             stateless,
             kept,
         )
 
     def _finish(self, id: str | int, asked: Asked, number: int, outcome: Outcome) -> None:
         self.open.pop(id, None)
+        if type(outcome) is InputRequired and not asked.tongue.stateless:
+            context = self._context(id, asked, ())
+            interview = Interview(
+                self._gateway, self._questions, self._send, self._later, asked, context, number
+            )
+            self._drive(id, asked, number, interview.run(outcome))
+            return
+        if self._reached:
+            self._reached.pop(id, None)
         try:
             line = self._voice.answer(id, asked, outcome, number)
         except Exception as error:
@@ -216,9 +239,16 @@ class HostSession:
                 return
             drive = self.open.pop(id, None)
             if drive is not None:
+                self._reached.pop(id, None)
                 drive.cancel()
             elif id in self.following.listens:
                 self.following.unlisten(id)
+        elif told.method == "notifications/initialized":
+            self._questions.begin()
+        elif told.method == "notifications/progress":
+            self._questions.on_progress(told.params)
+        elif told.method == "notifications/roots/list_changed":
+            self._servers.roots_changed()
 
     # --- greetings and settings ---
 
@@ -271,7 +301,48 @@ class HostSession:
         """A resource has changed."""
         self.following.on_resource(server, uri, params)
 
-    def _progress(self, token: Any, params: dict[str, Any]) -> None:
+    def on_question(self, asked: ServersQuestion) -> HostQuestion | str:
+        """A handshake server asks the user, or the host, something; the answer goes to `asked.done`."""
+        handshake, method = self._handshake, asked.method
+        if not handshake.done:
+            return "the host is stateless, and no call of it is open to which the question could belong"
+        needed = asking.lacking(method, asked.params, handshake.capabilities)
+        if needed:
+            return "" if method == asking.ROOTS else f"the host lacks {asking.listed(needed)}"
+        params = self._gateway.question(asked.server, method, asked.params)
+        if params is None:
+            return "it cannot be shown"
+        fit = asking.for_host(method, params, handshake.tongue.version, asked.version)
+        if isinstance(fit, str):
+            return fit
+        found = self._questions.ask(method, fit, asked.progress)
+        if found is None:
+            return "the host has too many questions open"
+        number = asked.call.number if asked.call is not None else 0
+        self._gateway.note_question(asked.server, number, method, params)
+
+        def done(answer: Answer) -> None:
+            self._gateway.note_answer(asked.server, number, method, answer.value if type(answer) is Result else None)
+            asked.done(answer)
+
+        on_answer(found, self._questions, done)
+        return found
+
+    def on_elicitation_complete(self, params: dict[str, Any]) -> None:
+        """What a server had the user do at a URL is done; one revision alone is told so."""
+        if self._handshake.done and self._handshake.tongue.version == "2025-11-25":
+            self._send(notification("notifications/elicitation/complete", params))
+
+    def _begin_questions(self, asked: Asked) -> None:
+        """A host that asks for more than a greeting is ready, whether it says so or not."""
+        if not self._questions.ready and self._handshake.done and not asked.tongue.stateless:
+            self._questions.begin()
+
+    def _progress(self, id: str | int, token: Any, params: dict[str, Any]) -> None:
+        reached = self._reached.get(id)
+        if reached is not None and not params["progress"] > reached:
+            return  # another round of a call that has asked something: it counts anew, the host's request does not
+        self._reached[id] = params["progress"]
         found = {**params, "progressToken": token}
         if type(found.get("total", 0)) not in (int, float):
             del found["total"]

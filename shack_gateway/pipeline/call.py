@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from ..record import NamedTuple
@@ -33,14 +34,18 @@ class Context(NamedTuple):
     """Large objects among the params, each with its JSON text, so that what nobody changes need not be written anew."""
 
 
+NO_ANSWERS: Mapping[str, Any] = {}
+
+
 class Call:
     """One call. Never changed in place, nor are its arguments: a stage that changes it returns `with_arguments(...)`.
 
     `name` is what the host calls (`server__tool`, or the URI it asked for), `target` the server's own name or URI;
     `params` are the host's params as they came, `arguments` what policy judges and what will be sent.
+    `answers` holds what the user said to questions that stages asked about this very call, by the question's key.
     """
 
-    __slots__ = ("arguments", "context", "kind", "name", "number", "params", "server", "target")
+    __slots__ = ("answers", "arguments", "context", "kind", "name", "number", "params", "server", "target")
 
     def __init__(
         self,
@@ -52,13 +57,23 @@ class Call:
         arguments: dict[str, Any],
         params: Mapping[str, Any],
         context: Context,
+        answers: Mapping[str, Any] = NO_ANSWERS,
     ) -> None:
         self.number, self.kind, self.server, self.name, self.target = number, kind, server, name, target
-        self.arguments, self.params, self.context = arguments, params, context
+        self.arguments, self.params, self.context, self.answers = arguments, params, context, answers
 
     def with_arguments(self, arguments: dict[str, Any]) -> Call:
         """The same call with other arguments; gates of the chain will judge it again."""
-        return Call(self.number, self.kind, self.server, self.name, self.target, arguments, self.params, self.context)
+        return Call(
+            self.number, self.kind, self.server, self.name, self.target, arguments, self.params, self.context,
+            self.answers,
+        )
+
+    def resumed(self, params: Mapping[str, Any], answers: Mapping[str, Any]) -> Call:
+        """The same call once questions were answered."""
+        return Call(
+            self.number, self.kind, self.server, self.name, self.target, self.arguments, params, self.context, answers
+        )
 
 
 class Complete:
@@ -112,6 +127,10 @@ class InputRequired(NamedTuple):
     state: str | None
     server: str = ""
     meta: Mapping[str, Any] | None = None
+    stage: str = ""
+    """The stage that asks; none where the server does."""
+    parked: bool = False
+    """The server goes on waiting: `state` is the handle of its call, and is told to nobody (`core/questions.py`)."""
 
 
 class Refused(NamedTuple):
@@ -133,6 +152,13 @@ class Failed(NamedTuple):
     code: int | None = None
     data: Any = None
     reason: str = ""
+
+
+def digest(call: Call) -> str:
+    """What a question about a call is bound to: the same for the same method, server, target and arguments, however
+    they are spelt (SHA-256, hexadecimal)."""
+    what = json.dumps([call.kind, call.server, call.target, call.arguments], sort_keys=True, separators=(",", ":"))
+    return sha256(what.encode("ascii")).hexdigest()
 
 
 Outcome = Complete | InputRequired | Refused | Failed

@@ -10,9 +10,9 @@ The three rules that hold for all calls live here and nowhere else, so that no s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
 
 from ..record import NamedTuple
+from .approval import Office
 from .call import Call, Complete, Failed, InputRequired, Outcome, Refused
 
 
@@ -40,6 +40,10 @@ class Ports(NamedTuple):
     folders: Mapping[str, str] = {}
     """The working directory of each server that has one of its own, absolute, links resolved: relative paths in the
     arguments of such a server are relative to it."""
+    private: tuple[str, ...] = ()
+    """Folders of ours that no argument may lead into, whatever the configuration allows; absolute, links resolved."""
+    office: Office | None = None
+    """What a stage needs to ask the user; without it nobody can be asked."""
 
 
 class Stage:
@@ -60,12 +64,6 @@ class Stage:
     async def after(self, call: Call, outcome: Outcome) -> Outcome:
         """The outcome as it goes back; only asked when `before` let the call pass."""
         return outcome
-
-
-class Build(Protocol):
-    """`build` of a stage file."""
-
-    def __call__(self, settings: Mapping[str, Any], ports: Ports) -> Stage | None: ...
 
 
 Route = Callable[[Call], Awaitable[Outcome]]

@@ -1,11 +1,13 @@
 """The workspace: what is inside of it, by the rules of the machine it is on.  Pure.
 
 Rule 1: whether the machine is a Windows one is told by the root, which the configuration has resolved.
+Rule 2: in a folder of ours, case and accents never tell two paths apart, because there are machines where they do not.
 """
 from __future__ import annotations
 
 import ntpath
 import posixpath
+import unicodedata
 from collections.abc import Callable
 
 from .chain import Ports
@@ -14,7 +16,8 @@ from .chain import Ports
 class Workspace:
     """The root, the folders that servers work in, and the port that follows links."""
 
-    __slots__ = ("_folders", "_fold", "_tree", "join", "normal", "realpath", "root", "windows")
+    __slots__ = (
+        "_folders", "_fold", "_private", "_tree", "has_private", "join", "normal", "realpath", "root", "windows")
 
     def __init__(self, ports: Ports) -> None:
         self.root, self.realpath, self._folders = ports.workspace_root, ports.realpath, ports.folders
@@ -24,6 +27,8 @@ class Workspace:
         self.normal: Callable[[str], str] = way.normpath
         self._fold: Callable[[str], str] = way.normcase
         self._tree = self._fold(self.root.rstrip("/\\") + way.sep)
+        self._private = tuple([_plain(folder) for folder in ports.private])
+        self.has_private = bool(self._private)
 
     def folders(self, server: str) -> tuple[str, ...]:
         """Where relative paths in the arguments of a server begin: at the root, and in its own working directory."""
@@ -42,3 +47,19 @@ class Workspace:
         if folded.startswith(self._tree):
             return whole[len(self._tree) :]
         return "." if folded == self._fold(self.root) else None
+
+    def is_private(self, whole: str) -> bool:
+        """True for a folder of ours, and for what is in it; `whole` has no links left."""
+        return self.has_private and _plain(whole).startswith(self._private)
+
+    def may_be_private(self, path: str) -> bool:
+        """True for a path from somebody's home (`~/x/y`) that may lead into a folder of ours, wherever that home is."""
+        names = _plain(path).split("/")
+        return any(folder.rstrip("/").rpartition("/")[2] in names for folder in self._private)
+
+
+def _plain(path: str) -> str:
+    """The path of a folder, with a slash at its end, as it compares on the most careless of file systems."""
+    if not path.isascii():
+        path = unicodedata.normalize("NFKC", path)
+    return path.casefold().replace("\\", "/").rstrip("/") + "/"

@@ -26,6 +26,9 @@ SERVER_KEY = _PREFIX + "serverInfo"
 ORIGIN_KEY = "dev.shack/server"
 """Our own key in a result's `_meta`: which server it came from (`serverInfo` towards the host names the gateway)."""
 
+AGAIN_STATE = "shack:again"
+"""The `requestState` of a question of ours after whose answer the call is simply made anew."""
+
 HOP_KEYS = frozenset((
     "progressToken", VERSION_KEY, CAPABILITIES_KEY, CLIENT_KEY, LOG_LEVEL_KEY, SUBSCRIPTION_KEY, SERVER_KEY,
 ))

@@ -24,7 +24,7 @@ Event = Request | Notification | list[Any] | WireError | TooLong
 class Question(Slot[Answer]):
     """A request of ours that is open. `deadline` and `limit` are the clock's, kept by whoever owns the channel."""
 
-    __slots__ = ("deadline", "id", "last", "level", "limit", "method", "patience", "progress")
+    __slots__ = ("call", "deadline", "id", "last", "level", "limit", "method", "patience", "progress")
 
     def __init__(self, id: int, method: str, progress: Callable[[dict[str, Any]], None] | None) -> None:
         # Written out instead of `super().__init__()`: one of these is made for every call.
@@ -35,6 +35,8 @@ class Question(Slot[Answer]):
         self.deadline = self.limit = self.patience = 0.0
         self.level: str | None = None
         self.last: float | None = None
+        self.call: Any = None
+        """What it was asked for; kept by whoever asked."""
 
 
 class Peer:
@@ -59,6 +61,15 @@ class Peer:
     def forget(self, question: Question) -> bool:
         """Close a question without an answer; True when it was open."""
         return self.asked.pop(question.id, None) is not None
+
+    def swap(self, question: Question) -> Question:
+        """Put another question in the place of one that is open: the answer will settle that one. Whoever waits for the
+        first can then be told something else."""
+        fresh = Question(question.id, question.method, question.progress)
+        fresh.deadline, fresh.limit, fresh.patience = question.deadline, question.limit, question.patience
+        fresh.level, fresh.last, fresh.call = question.level, question.last, question.call
+        self.asked[question.id] = fresh
+        return fresh
 
     def receive(self, chunk: bytes) -> Iterator[Event]:
         """The messages that end in `chunk`; answers are settled on the way."""

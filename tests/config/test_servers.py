@@ -28,7 +28,7 @@ def test_an_entry_needs_no_more_than_a_command(tmp_path: Path) -> None:
     spec = server(tmp_path, {"command": "npx"})
     root = str(tmp_path.resolve())
     assert spec._replace(digest="") == ServerSpec(
-        "s", "npx", (), {}, root, True, False, "auto", 30.0, 600.0, 30.0, {}, (), "", "")
+        "s", "npx", (), {}, root, True, False, False, "auto", 30.0, 600.0, 30.0, {}, (), "", "")
 
 
 def test_every_value_is_expanded(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from shack_gateway.catalog.entries import LISTS, PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog, Listing, read_page
 from shack_gateway.core.gateway import Gateway
+from shack_gateway.core.questions import Questions
 from shack_gateway.pipeline.call import Call, Complete, Context, Failed, Outcome, Refused
 from shack_gateway.pipeline.chain import Chain, Stage
 
@@ -82,7 +83,9 @@ class Rig:
         self.sent: list[Call] = []
         self._answer = answer or (lambda call: Complete(b'{"content":[]}', server=call.server))
         chain = Chain(stages, self._route, seal, lambda level, text: None)
-        self.gateway = Gateway(self.servers, chain, progressive=progressive, page_size=1000, ttl_ms=0)
+        self.told: list[str] = []
+        questions = Questions(lambda: 0.0, lambda size: bytes(size), 300, self.told.append)
+        self.gateway = Gateway(self.servers, chain, questions, progressive=progressive, page_size=1000, ttl_ms=0)
 
     async def _route(self, call: Call) -> Outcome:
         self.sent.append(call)

@@ -427,22 +427,6 @@ def test_a_question_that_nobody_can_answer_is_refused_at_once(
     assert not [m for m in host.messages if "method" in m and "id" in m], "nothing of this is asked of the host"
 
 
-def test_a_question_to_a_host_that_declared_it_is_cancelled_until_it_can_be_carried(scene: Scene) -> None:
-    pair(scene, "ask")
-    host = scene.start()
-    host.handshake(capabilities={"elicitation": {}})
-    answer = json_of(
-        host.call(
-            "bad__ask",
-            {
-                "method": "elicitation/create",
-                "params": {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}},
-            },
-        )
-    )
-    assert answer["result"] == {"action": "cancel"}
-
-
 # --- lists -----------------------------------------------------------------------------------------------------------
 
 

@@ -223,6 +223,9 @@ class Host:
     def respond(self, id: Any, result: Any) -> None:
         self._say({"jsonrpc": "2.0", "id": id, "result": result})
 
+    def respond_error(self, id: Any, code: int, text: str) -> None:
+        self._say({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": text}})
+
     def _say(self, message: dict[str, Any]) -> None:
         if self.keep:
             with self._news:

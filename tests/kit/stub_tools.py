@@ -156,6 +156,66 @@ def ask(stub, id, arguments, params):
     stub.ask(own, method, params, lambda answer: text(stub, id, json.dumps(answer)))
 
 
+def interview(stub, id, arguments, params):
+    """Asks in rounds (`rounds`: lists of {"method", "params", "id"?}) and answers with everything it was told.
+
+    `progress` notes a step before each round, in the handshake era `quits` ends ("crash"), cancels its own questions
+    ("cancel") or answers the call ("answer") while the first round is open.
+    """
+    rounds = arguments["rounds"]
+    if stub.era == "stateless":
+        return interview_stateless(stub, id, rounds, params)
+    said, token = [], (params.get("_meta") or {}).get("progressToken")
+
+    def go(number):
+        if arguments.get("progress") and token is not None:
+            stub.notify("notifications/progress", {"progressToken": token, "progress": number + 1})
+        if number == len(rounds):
+            return text(stub, id, json.dumps(said))
+        waiting, answers = len(rounds[number]), {}
+
+        def take(at, answer):
+            nonlocal waiting
+            answers[at] = answer.get("result", answer.get("error"))
+            waiting -= 1
+            if not waiting:
+                said.append([answers[place] for place in sorted(answers)])
+                go(number + 1)
+
+        for at, each in enumerate(rounds[number]):
+            own = each.get("id", f"q-{id}-{number}-{at}")
+            stub.ask(own, each["method"], each.get("params"), lambda answer, at=at: take(at, answer))
+            if arguments.get("quits") == "cancel":
+                stub.clock.later(0.3, lambda own=own: stub.notify("notifications/cancelled", {"requestId": own}))
+        if arguments.get("quits") == "crash":
+            stub.clock.later(0.3, lambda: os._exit(7))
+        if arguments.get("quits") in ("answer", "cancel"):
+            stub.clock.later(0.4, lambda: text(stub, id, "without an answer"))
+
+    go(0)
+
+
+def interview_stateless(stub, id, rounds, params):
+    state = json.loads(params.get("requestState") or '{"round": 0, "said": []}')
+    meta = params.get("_meta") or {}
+    if meta.get("progressToken") is not None:
+        stub.notify("notifications/progress", {"progressToken": meta["progressToken"], "progress": 1})
+    if state["round"]:
+        asked, told = rounds[state["round"] - 1], params.get("inputResponses") or {}
+        if set(told) >= {f"k{at}" for at in range(len(asked))}:
+            state["said"].append([told[f"k{at}"] for at in range(len(asked))])
+        else:
+            state["round"] -= 1  # something is missing: ask again
+    if state["round"] == len(rounds):
+        return text(stub, id, json.dumps(state["said"]))
+    asks = {
+        f"k{at}": {"method": each["method"], "params": each.get("params", {})}
+        for at, each in enumerate(rounds[state["round"]])
+    }
+    state["round"] += 1
+    stub.answer(id, {"resultType": "input_required", "inputRequests": asks, "requestState": json.dumps(state)})
+
+
 def add_tool(stub, id, arguments, params):
     """Lists one tool more and says so, `times` over."""
     stub.tools.append(declare({"name": arguments["tool"], "does": "echo"}))

@@ -209,13 +209,14 @@ def test_a_denied_call_is_refused_like_a_permission_rule_does(said: HookRun, tex
 def test_a_hook_that_asks_gets_a_refusal_that_says_that_nobody_can_be_asked(decision: str) -> None:
     way, _ = road(pre=specific(permissionDecision=decision, permissionDecisionReason="push?", updatedInput={"a": 2}))
     outcome = refused(way.run(call({"a": 1})))
-    assert outcome.text.startswith("denied by pre-tool hook permission decision: ")
-    assert "no interactive prompter" in outcome.text and "push?" in outcome.text and way.sent == []
+    assert outcome.text.startswith("tool call requires explicit approval; ")
+    assert "no interactive prompter" in outcome.text and outcome.text.endswith("(push?)") and way.sent == []
+    assert (outcome.stage, outcome.rule) == ("permissions", "pre_tool_hook")
 
 
 def test_a_hook_that_asks_without_a_reason_is_not_given_one() -> None:
     way, _ = road(pre=specific(permissionDecision="ask"))
-    assert refused(way.run(call())).text.endswith("no interactive prompter")
+    assert refused(way.run(call())).text.endswith("for `fs__read`")
 
 
 def test_what_only_the_first_hook_may_say_means_nothing_of_the_second() -> None:

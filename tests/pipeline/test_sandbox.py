@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kit.corridor import Road, call, ports, read, refused, run, stage
+from kit.scene import Scene
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Refused
 from shack_gateway.pipeline.stages import sandbox
 from shack_gateway.resolve import realpath as resolve
@@ -505,3 +506,131 @@ def test_no_careless_server_is_led_outside_under_a_key_that_says_nothing(world: 
             asked = call({"zzz": [{"yyy": text}]})
             assert run(judge(asked)) is not asked, (round_, text, outside)
     assert led > ROUNDS / 5
+
+
+# --- folders of ours ---
+
+OURS = ".local/state/shack-gateway"
+INTO_OURS = [
+    OURS, f"{OURS}/", f"{OURS}/approvals/x.approved", "{root}/" + OURS + "/x", f"./{OURS}/../shack-gateway/x",
+    "file://{root}/" + OURS + "/x", "%2elocal/state/shack%2Dgateway/x", f"{OURS.upper()}/x", "to-ours/x",
+    "to-ours/new/y", "to-file", "sub/../" + OURS, ".local\\state\\shack-gateway\\x", f"{OURS}/../shack-gateway",
+    ".local/state/\uff53hack-gateway/x",
+]
+BESIDE_OURS = [
+    f"{OURS}-2/x", ".local/state", ".local/state/x", "a.txt", f"sub/{OURS}/x", f"{OURS}/../x", "shack-gateway"]
+
+
+@pytest.fixture
+def home(world: World) -> World:
+    """A workspace that our own folder is in, as a home folder is one."""
+    ours = world.root / OURS
+    (ours / "approvals").mkdir(parents=True)
+    (ours / "file").write_text("")
+    (world.root / "to-ours").symlink_to(ours)
+    (world.root / "to-file").symlink_to(ours / "file")
+    return world
+
+
+def judged_at(home: World, arguments: dict[str, Any], **settings: Any) -> Call | Refused:
+    box = stage(sandbox, ports(home.root)._replace(private=(str(home.root / OURS),)), **settings)
+    assert box is not None
+    return run(box.before(call(arguments)))  # type: ignore[no-any-return]
+
+
+@posix_only
+@pytest.mark.parametrize("text", INTO_OURS)
+def test_nothing_leads_into_a_folder_of_ours_not_even_an_exempt_argument(home: World, text: str) -> None:
+    for settings in ({}, {"sandbox_exempt": ["fs__read:path"]}):
+        verdict = refused(judged_at(home, {"path": filled(home, text)}, **settings))
+        assert verdict.stage == "sandbox" and verdict.rule == "path"
+        assert " leads into the folder that the gateway keeps for itself (argument `path` of " in verdict.text
+        assert "sandbox_exempt" not in verdict.text
+        assert str(home.root / OURS) not in verdict.text or str(home.root / OURS) in filled(home, text)
+
+
+@posix_only
+@pytest.mark.parametrize("text", BESIDE_OURS)
+def test_what_is_beside_a_folder_of_ours_is_let_alone(home: World, text: str) -> None:
+    for settings in ({}, {"sandbox_exempt": ["fs__read:path"]}):
+        assert isinstance(judged_at(home, {"path": text}, **settings), Call)
+
+
+@posix_only
+@pytest.mark.parametrize("shape", SHAPES[:5], ids=[str(shape("X")) for shape in SHAPES[:5]])
+def test_ways_into_a_folder_of_ours_are_found_wherever_they_stand(home: World, shape: Any) -> None:
+    exempt = ["fs__read:opts", "fs__read:edits", "fs__read:paths", "fs__read:path", "fs__read:a"]
+    for text in (f"{OURS}/x", "to-ours/x"):
+        refused(judged_at(home, shape(text)))
+        refused(judged_at(home, shape(text), sandbox_exempt=exempt))
+
+
+@posix_only
+@pytest.mark.parametrize("text, passes", [
+    (f"~/{OURS}/x", False), ("~me/x/../shack-gateway/y", False), ("~/other/x", True), ("/api/users", True),
+    ("/etc/passwd", True), ("loop/x", True), ("a\0b", True), ("x" * 5000, True), ("~", True),
+], ids=lambda v: repr(v)[:30])
+def test_an_exempt_argument_may_lead_anywhere_else(home: World, text: str, passes: bool) -> None:
+    verdict = judged_at(home, {"path": text}, sandbox_exempt=["fs__read:path"])
+    assert isinstance(verdict, Call) is passes
+
+
+@posix_only
+def test_a_folder_of_ours_outside_of_the_workspace_is_kept_from_exempt_arguments_too(world: World) -> None:
+    given = ports(world.root)._replace(private=(str(world.outside),))
+    exempt = stage(sandbox, given, sandbox_exempt=["fs__read:path"])
+    for text in (f"{world.outside}/x", "out/x", "../elsewhere/x", "dangling"):
+        assert "keeps for itself" in refused(run(exempt.before(call({"path": text})))).text  # type: ignore[union-attr]
+        plain = stage(sandbox, given)
+        assert "outside workspace" in refused(run(plain.before(call({"path": text})))).text  # type: ignore[union-attr]
+
+
+@posix_only
+def test_relative_paths_of_a_server_are_kept_out_from_its_own_folder_too(home: World) -> None:
+    given = ports(home.root, folders={"near": str(home.root / ".local")})
+    for settings in ({}, {"sandbox_exempt": ["near__read:path"]}):
+        box = stage(sandbox, given._replace(private=(str(home.root / OURS),)), **settings)
+        asked = call({"path": "state/shack-gateway/x"}, server="near")
+        assert "keeps for itself" in refused(run(box.before(asked))).text  # type: ignore[union-attr]
+
+
+@posix_only
+def test_a_resource_does_not_lead_into_a_folder_of_ours_either(home: World) -> None:
+    uri = f"file://{home.root}/{OURS}/x"
+    for settings in ({}, {"sandbox_exempt": ["fs__resources/read:uri"]}):
+        box = stage(sandbox, ports(home.root)._replace(private=(str(home.root / OURS),)), **settings)
+        for asked in (call({"uri": uri}, kind=RESOURCE, target=uri, name=uri),
+                      call({"uri": "notes://x"}, kind=RESOURCE, target="notes://x", name=uri)):
+            assert "keeps for itself" in refused(run(box.before(asked))).text  # type: ignore[union-attr]
+
+
+def test_exempt_arguments_are_bounded_where_there_is_a_folder_of_ours() -> None:
+    given = ports("/ws", realpath=posixpath.normpath)._replace(private=("/state",))
+    box = stage(sandbox, given, sandbox_exempt=["fs__read:routes"])
+    assert box is not None
+    for count, passes in [(10_000, True), (10_001, False)]:
+        asked = call({"routes": ["/a"] * count, "path": "a"})
+        assert (run(box.before(asked)) is asked) is passes
+
+
+@pytest.mark.parametrize("text, passes", [
+    ("c:\\users\\me\\STATE\\x", False), ("State/x", False), ("state", False), ("states\\x", True), ("sub\\state", True),
+])
+def test_a_folder_of_ours_on_windows_is_judged_by_the_rules_of_windows(text: str, passes: bool) -> None:
+    given = ports("C:\\Users\\me", realpath=ntpath.normpath)._replace(private=("C:\\Users\\me\\State",))
+    asked = call({"path": text})
+    assert (run(sandbox.build({}, given).before(asked)) is asked) is passes  # type: ignore[union-attr]
+
+
+@posix_only
+def test_the_gateway_keeps_its_own_folder_from_calls(scene: Scene) -> None:
+    """The real one, with its folder in the workspace, named by a link, and not made yet."""
+    (scene.workspace / "link").symlink_to("state")
+    scene.server("fs", "echo")
+    host = scene.start(env={"SHACK_STATE_DIR": str(scene.workspace / "link")}, sandbox_exempt=["fs__echo:route"],
+                       catalog_cache=False)
+    host.handshake()
+    for arguments in ({"path": "state/approvals/x"}, {"path": "link/x"}, {"route": "state/approvals/x"}):
+        assert "keeps for itself" in host.call("fs__echo", arguments)["error"]["message"]
+    assert "error" not in host.call("fs__echo", {"path": "states/x"})
+    assert len(scene.received("fs", "tools/call")) == 1

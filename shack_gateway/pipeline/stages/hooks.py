@@ -15,6 +15,7 @@ from typing import Any
 from ...config.fields import Field, kind, number, text
 from ...errors import clip
 from ...wire.splice import DECODER
+from ..approval import Approval
 from ..arguments import policy_name
 from ..call import RESOURCE, TOOL, Call, Complete, Outcome, Refused
 from ..chain import HookRun, Ports, Stage
@@ -23,7 +24,6 @@ PRE, POST = "pre_tool_hook", "post_tool_hook"
 MOST_REASON = 2048
 DEFAULT_SECS = 30
 DENIED = "denied by pre-tool hook permission decision"
-NO_PROMPTER = "the hook wants approval for this call, and the gateway has no interactive prompter"
 
 FIELDS: tuple[Field, ...] = (
     Field("pre_tool_hook", text, "", "Shell command that judges every call before it is sent.", "string"),
@@ -49,6 +49,7 @@ class Hooks(Stage):
 
     def __init__(self, pre: str, post: str, limit_secs: float, ports: Ports) -> None:
         self._pre, self._post, self._limit, self._run = pre.strip(), post.strip(), limit_secs, ports.run_hook
+        self._approval = Approval(self.name, ports.office, ports.report)
 
     async def before(self, call: Call) -> Call | Outcome:
         """The call as the first hook lets it go on, or why it is blocked."""
@@ -64,9 +65,11 @@ class Hooks(Stage):
         if said.denied:
             # 0.1.0 answers a denied call as the permission rules do.
             return Refused("permissions", said.denied, rule=PRE)
-        if said.updated is None or call.kind == RESOURCE:
-            return call
-        return call.with_arguments(said.updated)
+        if said.updated is not None and call.kind != RESOURCE:
+            call = call.with_arguments(said.updated)
+        if said.asks is not None:
+            return self._approval.judge(call, PRE, why=said.asks) or call
+        return call
 
     async def after(self, call: Call, outcome: Outcome) -> Outcome:
         """The result, or why the second hook holds it back. It never sees a call that was refused or failed."""
@@ -100,14 +103,16 @@ def _payload(call: Call, event: str, **more: Any) -> bytes:
 class _Said:
     """What a hook said with its exit code and its output.
 
-    `blocked` and `denied` are texts for the host, empty when the call goes on; `updated` are arguments to go on with.
+    `blocked` and `denied` are texts for the host, empty when the call goes on; `updated` are arguments to go on with;
+    `asks`, unless it is None, is why the user is to be asked.
     """
 
-    __slots__ = ("blocked", "denied", "updated")
+    __slots__ = ("asks", "blocked", "denied", "updated")
 
     def __init__(self, run: HookRun, *, post: bool = False) -> None:
         self.blocked, self.denied = "", ""
         self.updated: dict[str, Any] | None = None
+        self.asks: str | None = None
         if run.failure:
             self.blocked = _shown(run.failure)
             return
@@ -130,13 +135,15 @@ class _Said:
             return
         decision = specific.get("permissionDecision")
         reason = _text(specific, "permissionDecisionReason") or _text(output, "reason")
-        if decision in ("ask", "defer"):
-            self.denied = f"{DENIED}: {NO_PROMPTER}" + (f" ({reason})" if reason else "")
-        elif decision == "deny":
+        if decision == "deny":
             self.denied = DENIED + (f": {reason}" if reason else "")
+            return
+        if decision in ("ask", "defer"):
+            self.asks = reason
         elif decision not in (None, "allow"):
             self.blocked = "`permissionDecision` must be `allow`, `deny` or `ask`"
-        elif "updatedInput" in specific:
+            return
+        if "updatedInput" in specific:
             updated = specific["updatedInput"]
             if isinstance(updated, dict):
                 self.updated = updated

@@ -6,9 +6,10 @@
              | text ":*"       the subject begins with `text` (to the letter: `rm -rf:*` matches `rm -rfv`)
              | text            the subject is `text`; a `*` in it is a letter
 
-Rule 1: a deny rule wins over every allow rule, wherever they stand; what no rule matches gets `default_decision`.
-Rule 2: a deny rule looks at everything that may be its subject, in every spelling; an allow rule looks at one subject,
-        as it is written.
+Rule 1: a deny rule wins over every ask rule, and that over every allow rule, wherever they stand; what no rule matches
+        gets `default_decision`.
+Rule 2: deny and ask rules look at everything that may be their subject, in every spelling; an allow rule looks at one
+        subject, as it is written.
 Rule 3: rules are sorted by tool once, so that a call pays for the rules of its own tool only.
 """
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from ...config.fields import Field, Section, Value, choice
 from ...errors import clip
 from ...record import NamedTuple
+from ..approval import Approval
 from ..arguments import LIST, PATH, SUBJECT, leaves, policy_name
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
@@ -35,7 +37,6 @@ SUBJECTS = (
 """The arguments that an allow rule looks at: the first of them that is a string. Without any, the JSON text of all."""
 
 NO_ALLOW = "blocked by permission policy: no matching allow rule (default policy is deny)"
-NO_PROMPTER = "tool call requires explicit approval; the gateway has no interactive prompter — add an allow rule"
 MOST_SHOWN = 300
 MOST_TOOLS = 20_000
 
@@ -108,9 +109,10 @@ class _Permissions(Section):
 FIELDS: tuple[Field, ...] = (
     Field("permissions", _Permissions((
         Field("default_decision", choice("allow", "deny", "prompt", "ask"), "allow", "What happens to a call that no "
-              "rule matches. `prompt`, also written `ask`, refuses it: the gateway cannot ask.",
-              "allow, deny, prompt or ask"),
+              "rule matches. `prompt`, also written `ask`, asks the user.", "allow, deny, prompt or ask"),
         Field("allow", rules, (), "Calls that pass where the default is another.", "list of rules"),
+        Field("ask", rules, (), "Calls that the user is asked about, also those that an allow rule matches.",
+              "list of rules"),
         Field("deny", rules, (), "Calls that are refused, whatever else is allowed.", "list of rules"),
     )), None, "Which calls are let through.", "object"),
 )
@@ -119,7 +121,7 @@ FIELDS: tuple[Field, ...] = (
 def build(settings: Mapping[str, Any], ports: Ports) -> Stage | None:
     """The stage; none where everything is allowed anyway."""
     read = settings.get("permissions")
-    if not read or (not read["deny"] and read["default_decision"] == "allow"):
+    if not read or (not read["deny"] and not read["ask"] and read["default_decision"] == "allow"):
         return None
     return Permissions(read, ports)
 
@@ -132,50 +134,66 @@ class Permissions(Stage):
 
     def __init__(self, read: Mapping[str, Any], ports: Ports) -> None:
         self._spellings = Spellings(Workspace(ports))
+        self._approval = Approval(self.name, ports.office, ports.report)
         self._deny = tuple(map(_named, read["deny"]))
+        self._ask = tuple(map(_named, read["ask"]))
         self._allow = tuple(map(_named, read["allow"]))
         self._default: str = read["default_decision"]
-        self._tools: dict[str | tuple[str, str], tuple[_Rules, _Rules]] = {}
+        self._tools: dict[str | tuple[str, str], tuple[_Rules, _Rules, _Rules]] = {}
 
     async def before(self, call: Call) -> Call | Outcome:
         """The call, or by which rule it is refused."""
         name = policy_name(call)
         key = name if call.name == name or call.kind == RESOURCE else (name, call.name)
         ready = self._tools.get(key)
-        deny, allow = ready if ready is not None else self._sort(key)
-        rule = deny.any
-        if rule is None and deny.scoped:
-            try:
-                rule = self._denied(call, deny)
-            except RecursionError as error:
-                return Refused(self.name, f"blocked by permission policy: {error}", rule="depth")
+        deny, ask, allow = ready if ready is not None else self._sort(key)
+        if deny.some or ask.some:
+            verdict = self._strictly(call, deny, ask)
+            if verdict is not None:
+                return verdict
+        if self._default == "allow" or allow.any or (allow.scoped and allow.match((_subject(call),))):
+            return call
+        default = f"default_decision: {self._default}"
+        if self._default == "deny":
+            return Refused(self.name, f"{NO_ALLOW} for `{clip(name, MOST_SHOWN)}`", rule=default)
+        return self._approval.judge(call, default, always=_allowing(call, name)) or call
+
+    def _strictly(self, call: Call, deny: _Rules, ask: _Rules) -> Call | Outcome | None:
+        """What the deny rules and then the ask rules say; None where none of them matches."""
+        try:
+            rule, asks = self._matched(call, deny), self._matched(call, ask)
+        except RecursionError as error:
+            return Refused(self.name, f"blocked by permission policy: {error}", rule="depth")
         if rule is not None:
             raw = clip(rule.raw, MOST_SHOWN)
             return Refused(self.name, f"blocked by permission policy: matched deny rule '{raw}'", rule=raw)
-        if self._default == "allow" or allow.any or (allow.scoped and allow.match((_subject(call),))):
-            return call
-        text = NO_ALLOW if self._default == "deny" else NO_PROMPTER
-        return Refused(self.name, f"{text} for `{clip(name, MOST_SHOWN)}`", rule=f"default_decision: {self._default}")
+        if asks is not None:
+            return self._approval.judge(call, f"ask: {clip(asks.raw, MOST_SHOWN)}") or call
+        return None
 
-    def _sort(self, key: str | tuple[str, str]) -> tuple[_Rules, _Rules]:
+    def _sort(self, key: str | tuple[str, str]) -> tuple[_Rules, _Rules, _Rules]:
         """The rules about one tool, sorted at its first call; `key` holds the names that rules may call it by."""
         names = (key,) if isinstance(key, str) else key
         deny = _Rules(_about(names, self._deny), self._spellings.of_rule)
+        ask = _Rules(_about(names, self._ask), self._spellings.of_rule)
         allow = _Rules(_about(names, self._allow), lambda text: (text,))
         if len(self._tools) >= MOST_TOOLS:
             self._tools.clear()
-        self._tools[key] = deny, allow
-        return deny, allow
+        self._tools[key] = deny, ask, allow
+        return deny, ask, allow
 
-    def _denied(self, call: Call, deny: _Rules) -> Rule | None:
+    def _matched(self, call: Call, rules: _Rules) -> Rule | None:
+        """The rule that matches anything of the call, in whatever spelling."""
+        if rules.any is not None or not rules.scoped:
+            return rules.any
         if call.kind == RESOURCE:
-            return deny.match(self._spell(call, call.target, path=True) | self._spell(call, call.name, path=True))
+            return rules.match(self._spell(call, call.target, path=True) | self._spell(call, call.name, path=True))
         for kind, text, _, above, _ in leaves(call.arguments):
             if above & SUBJECT:
-                rule = deny.match(self._spell(call, text, path=kind is not LIST and bool(above & PATH)))
+                rule = rules.match(self._spell(call, text, path=kind is not LIST and bool(above & PATH)))
                 if rule is not None:
                     return rule
-        return deny.match(_json_texts(call.arguments)) if deny.about_json else None
+        return rules.match(_json_texts(call.arguments)) if rules.about_json else None
 
     def _spell(self, call: Call, text: str, *, path: bool) -> set[str]:
         return self._spellings.of_text(text, call.server, path=path)
@@ -184,7 +202,7 @@ class Permissions(Stage):
 class _Rules:
     """Rules about one tool, ready to be asked at the cost of a few look-ups however many they are."""
 
-    __slots__ = ("_exact", "_prefixes", "about_json", "any", "scoped")
+    __slots__ = ("_exact", "_prefixes", "about_json", "any", "scoped", "some")
 
     def __init__(self, rules: Iterable[Rule], spell: Callable[[str], Iterable[str]]) -> None:
         self.any: Rule | None = None
@@ -199,6 +217,7 @@ class _Rules:
                 table.setdefault(text, rule)
         self._prefixes = tuple(prefixes.items())
         self.scoped = bool(self._exact or prefixes)
+        self.some = self.scoped or self.any is not None
         self.about_json = any(text.startswith("{") for table in (self._exact, *prefixes.values()) for text in table)
 
     def match(self, texts: Iterable[str]) -> Rule | None:
@@ -231,6 +250,17 @@ def _about(names: tuple[str, ...], rules: Iterable[_Named]) -> Iterator[Rule]:
 
 def _is_glob(tool: str) -> bool:
     return "*" in tool or "?" in tool
+
+
+def _allowing(call: Call, name: str) -> str:
+    """The allow rule that would let the call pass for good, or an empty text where none can be written."""
+    raw = f"{name}({call.target})" if call.kind == RESOURCE else name
+    try:
+        rule = parse(raw)
+    except ValueError:
+        return ""
+    wanted = (name, EXACT, call.target) if call.kind == RESOURCE else (name, ANY, "")
+    return raw if (rule.tool, rule.match, rule.text) == wanted and not _is_glob(name) else ""
 
 
 def _subject(call: Call) -> str:

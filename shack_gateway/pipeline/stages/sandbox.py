@@ -7,7 +7,8 @@ What counts as a path:
 
 Rule 1: every reading of a path must stay inside, with links followed; what cannot be resolved is refused.
 Rule 2: a refusal shows the path as the caller wrote it, never where it leads.
-Rule 3: this binds servers that do what they were asked to. It is no wall against a server that means harm.
+Rule 3: nothing leads into a folder of ours (`Ports.private`), exempt arguments included: approvals are kept there.
+Rule 4: this binds servers that do what they were asked to. It is no wall against a server that means harm.
 """
 from __future__ import annotations
 
@@ -26,9 +27,11 @@ from ..workspace import Workspace
 START = "sandbox violation: directory traversal blocked: "
 ALLOWED = ("Allowed are paths inside the workspace, absolute or relative to its root. An argument that is no path can "
            "be listed by the owner of the gateway in `sandbox_exempt`.")
+PRIVATE = "leads into the folder that the gateway keeps for itself"
 MOST_SHOWN = 300
 MOST_LOOKS = 10_000
 """Looks at the file system for one call; they take tenths of a second, in which nobody else is served."""
+TOO_MANY = f"cannot be judged: the call names more than {MOST_LOOKS} paths"
 
 
 def exemptions(value: Value) -> dict[str, tuple[str, ...]]:
@@ -72,13 +75,16 @@ class Sandbox(Stage):
             return self._judge_resource(call)
         if _calm(call.arguments):
             return call
-        left = iter(range(MOST_LOOKS))
+        left, spare = iter(range(MOST_LOOKS)), iter(range(MOST_LOOKS))
         try:
             for kind, text, own, above, trail in leaves(call.arguments):
                 certainty = _certainty(kind, text, own, above)
-                if certainty is NOTHING or self._is_exempt(call, trail):
+                if certainty is NOTHING:
                     continue
-                reason = self._escape(text, certainty, call.server, left)
+                if self._is_exempt(call, trail):
+                    reason = self._trespass(text, call.server, spare)
+                else:
+                    reason = self._escape(text, certainty, call.server, left)
                 if reason:
                     return self._refuse(call, text, reason, place(trail))
         except RecursionError as error:
@@ -87,9 +93,14 @@ class Sandbox(Stage):
 
     def _judge_resource(self, call: Call) -> Call | Refused:
         for uri in dict.fromkeys((call.target, call.name)):
-            certainty = looks(uri)
-            reason = self._escape(uri, certainty, call.server, iter(range(MOST_LOOKS))) if certainty else ""
-            if reason and "uri" not in self._exempt.get(policy_name(call), ()):
+            certainty, left = looks(uri), iter(range(MOST_LOOKS))
+            if certainty is NOTHING:
+                continue
+            if "uri" in self._exempt.get(policy_name(call), ()):
+                reason = self._trespass(uri, call.server, left)
+            else:
+                reason = self._escape(uri, certainty, call.server, left)
+            if reason:
                 return self._refuse(call, uri, reason, "uri")
         return call
 
@@ -109,14 +120,38 @@ class Sandbox(Stage):
                 return self._outside            # whose home `~` is, only the server knows
             for folder in workspace.folders(server):
                 if next(left, None) is None:
-                    return f"cannot be judged: the call names more than {MOST_LOOKS} paths"
+                    return TOO_MANY
                 try:
-                    if workspace.inner(workspace.realpath(workspace.whole(folder, path))) is None:
+                    real = workspace.realpath(workspace.whole(folder, path))
+                    if workspace.inner(real) is None:
                         return self._outside
+                    if workspace.is_private(real):
+                        return PRIVATE
                 except (OSError, ValueError) as error:
                     # What may be a path but cannot be opened is harmless; what is one is refused.
                     if certainty is SURELY:
                         return f"cannot be resolved: {_why(error)}"
+        return ""
+
+    def _trespass(self, text: str, server: str, left: Iterator[int]) -> str:
+        """Why `text` is refused although its argument is exempt; `""` when no reading leads into a folder of ours.
+
+        What cannot be resolved cannot be opened either.
+        """
+        workspace = self._workspace
+        if not workspace.has_private or _unreadable(text):
+            return ""
+        for path in readings(text, windows=workspace.windows):
+            if path.startswith("~") and workspace.may_be_private(path):
+                return PRIVATE
+            for folder in workspace.folders(server):
+                if next(left, None) is None:
+                    return TOO_MANY
+                try:
+                    if workspace.is_private(workspace.realpath(workspace.whole(folder, path))):
+                        return PRIVATE
+                except (OSError, ValueError):
+                    continue
         return ""
 
     def _is_exempt(self, call: Call, trail: Trail) -> bool:
@@ -128,7 +163,8 @@ class Sandbox(Stage):
 
     def _refuse(self, call: Call, text: str, reason: str, where: str) -> Refused:
         shown, where, tool = (clip(part, MOST_SHOWN) for part in (text, where, policy_name(call)))
-        return Refused(self.name, f"{START}{shown} {reason} (argument `{where}` of `{tool}`). {ALLOWED}", rule=where)
+        then = "No setting allows that." if reason is PRIVATE else ALLOWED
+        return Refused(self.name, f"{START}{shown} {reason} (argument `{where}` of `{tool}`). {then}", rule=where)
 
 
 def _calm(node: Any, depth: int = 1) -> bool:

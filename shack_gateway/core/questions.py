@@ -1,0 +1,155 @@
+"""The tokens behind open questions: what a host must bring back with its answers, and what they stand for.  Pure.
+
+    a stage asks             the call is made again, with the answers in `Call.answers`
+    a handshake server asks  its call goes on waiting under a handle; the token stands for the handle
+    a stateless server asks  its own state passes through as it is, unless the house has asked something as well
+
+Rule 1: a token is `PREFIX`, its content and an HMAC of that; it is good once, for the same method, name and arguments,
+        and for a limited time. What it stands for stays here: a token that we do not remember is worth nothing.
+Rule 2: a token that is refused starts nothing anew: the call may have had its effects already.
+(MCP 2026-07-28 basic/patterns, multi round-trip requests: `requestState` comes back through hands that we do not trust)
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import EXPIRED, RequestError, clip
+from ..pipeline.call import Call, InputRequired, digest
+from ..record import NamedTuple
+from ..wire.dialect import AGAIN_STATE
+from ..wire.messages import encode
+
+PREFIX = "shack1."
+MOST_SHOWN = 200
+"""Characters of a question in the log."""
+MOST_PENDING = 1024
+"""Tokens that may be out at once; past that the oldest is no longer good."""
+
+
+class Pending(NamedTuple):
+    """What a token stands for. `stage` asked, or, where it is empty, the server did, with `state` as its own words."""
+
+    server: str
+    digest: str
+    until: float
+    stage: str
+    state: str | None
+    answers: Mapping[str, Any]
+
+
+class Questions:
+    """The open questions of one gateway. `now` gives seconds of a clock that only goes on, `random` so many bytes;
+    `report` takes what was asked and answered, for the log."""
+
+    def __init__(
+        self, now: Callable[[], float], random: Callable[[int], bytes], good_for_secs: float,
+        report: Callable[[str], None],
+    ) -> None:
+        self._now, self._random, self._secs, self._report = now, random, good_for_secs, report
+        self._key = b""
+        self._pending: dict[str, Pending] = {}
+
+    def resume(self, call: Call) -> Call:
+        """The call that brings answers along; raises `RequestError` where its token is not good for it."""
+        state, responses = call.params.get("requestState"), call.params.get("inputResponses")
+        if state is not None and not isinstance(state, str):
+            raise RequestError("bad params", "`requestState` must be the string that came with the question.")
+        if responses is None:
+            responses = {}
+        elif not isinstance(responses, dict) or not all(isinstance(each, dict) for each in responses.values()):
+            raise RequestError("bad params", "`inputResponses` must be an object of answers, each of them an object.")
+        for key, response in responses.items():
+            self.answered(call.server, call.number, key, response)
+        params = {**call.params, "inputResponses": responses}
+        if state == AGAIN_STATE:
+            del params["requestState"], params["inputResponses"]
+            return call.resumed(params, {})
+        if state is None or not state.startswith(PREFIX):
+            return call  # none, or a server's own
+        pending = self._take(state, digest(call))
+        if pending.stage:
+            del params["requestState"], params["inputResponses"]
+            return call.resumed(params, {**pending.answers, **responses})
+        if pending.state is None:
+            del params["requestState"]
+        else:
+            params["requestState"] = pending.state
+        return call.resumed(params, pending.answers)
+
+    def ask(self, call: Call, outcome: InputRequired) -> InputRequired:
+        """The question as it leaves: under a token of ours where the house has something to remember."""
+        for key, request in outcome.requests.items():
+            self.asked(outcome.stage or call.server, call.number, key, request.get("method"), request.get("params"))
+        if not (outcome.stage or outcome.parked or call.answers):
+            return outcome
+        return outcome._replace(state=self._mint(call, outcome))
+
+    def asked(self, who: str, number: int, key: str, method: Any, params: Any) -> None:
+        """Note what was asked; the text has been sealed."""
+        about = params if isinstance(params, Mapping) else {}
+        text = about.get("message", about.get("systemPrompt", ""))
+        self._report(f"call {number}: {who} asks ({key}, {method}): {clip(str(text), MOST_SHOWN)}")
+
+    def answered(self, who: str, number: int, key: str, response: Any) -> None:
+        """Note how it was answered, without what the user wrote."""
+        how = response.get("action", "answered") if isinstance(response, Mapping) else "not answered"
+        self._report(f"call {number}: the question of {who} ({key}) was answered: {clip(str(how), 40)}")
+
+    def asker(self, params: Mapping[str, Any]) -> str:
+        """The server whose question is answered here, where a token of ours says so; `resume` judges the token."""
+        pending = self._pending.get(_handle(params.get("requestState")))
+        return pending.server if pending is not None else ""
+
+    def _mint(self, call: Call, outcome: InputRequired) -> str:
+        now, pending, about = self._now(), self._pending, digest(call)
+        for handle in [h for h, each in pending.items() if each.until <= now]:
+            del pending[handle]
+        while len(pending) >= MOST_PENDING:
+            del pending[next(iter(pending))]
+        handle, until = self._random(16).hex(), now + self._secs
+        pending[handle] = Pending(call.server, about, until, outcome.stage, outcome.state, call.answers)
+        text = _text(encode({"v": 1, "h": handle, "d": about, "e": int(until)}))
+        return f"{PREFIX}{text}.{self._sign(text)}"
+
+    def _take(self, state: str, about: str) -> Pending:
+        """What a token stands for; from then on it is used up."""
+        text, _, mac = state[len(PREFIX) :].partition(".")
+        if not hmac.compare_digest(self._sign(text).encode(), mac.encode("utf-8", "replace")):
+            raise RequestError("bad params", EXPIRED)
+        handle = _handle(state)
+        pending = self._pending.get(handle)
+        if pending is None:
+            raise RequestError("bad params", EXPIRED)
+        if pending.digest != about:
+            raise RequestError(
+                "bad params", "`requestState` belongs to another call: the answers must come with the same method, "
+                "name and arguments as the question did. Nothing was started.",
+            )
+        del self._pending[handle]
+        if pending.until <= self._now():
+            raise RequestError("bad params", EXPIRED)
+        return pending
+
+    def _sign(self, text: str) -> str:
+        if not self._key:
+            self._key = self._random(32)
+        return _text(hmac.digest(self._key, text.encode("utf-8", "replace"), "sha256"))
+
+
+def _handle(state: Any) -> str:
+    """What a token names, unjudged; empty for what is no token."""
+    if not isinstance(state, str) or not state.startswith(PREFIX):
+        return ""
+    try:
+        return str(json.loads(urlsafe_b64decode(state[len(PREFIX) :].partition(".")[0] + "=="))["h"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode("ascii").rstrip("=")

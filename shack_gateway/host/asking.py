@@ -1,0 +1,125 @@
+"""Questions to a handshake host, which are requests of ours on its pipe.
+
+Rule 1: the host is asked nothing before it has said that it is ready (`notifications/initialized`).
+Rule 2: a question ends by the host's answer, by whoever asked it, by its time, or with the host; never by silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from ..errors import ServerGone, ServerSilent
+from ..wire import dialect
+from ..wire.messages import Body, encode, notification_line, request_line
+from ..wire.peer import Answer, Peer, Question
+
+MOST_OPEN = 256
+"""Questions that the host may have open."""
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+Later = Callable[..., Timer]
+"""`later(secs, call, *args)`: the loop's."""
+
+
+class Asked:
+    """One question that is with the host."""
+
+    __slots__ = ("_questions", "question")
+
+    def __init__(self, questions: HostQuestions, question: Question) -> None:
+        self._questions, self.question = questions, question
+
+    def cancel(self, reason: str) -> None:
+        """Nobody wants the answer any more; whoever waits is not woken."""
+        self.question.wake = None
+        self._questions.end(self.question, reason)
+
+
+class HostQuestions:
+    """All open questions to one host; `secs` is how long one may stay open."""
+
+    def __init__(self, peer: Peer, send: Callable[[Body], None], later: Later, secs: float) -> None:
+        self._peer, self._send, self._later, self._secs = peer, send, later, secs
+        self._timers: dict[int, Timer] = {}
+        self._unsent: list[bytes] = []
+        self.ready = False
+
+    def begin(self) -> None:
+        """The host is ready: ask what has waited for that."""
+        if not self.ready:
+            self.ready = True
+            unsent, self._unsent = self._unsent, []
+            for line in unsent:
+                self._send(line)
+
+    def ask(
+        self, method: str, params: Mapping[str, Any], progress: Callable[[dict[str, Any]], None] | None = None
+    ) -> Asked | None:
+        """Ask; the question settles with the answer, or with why there is none. None when too much is asked already."""
+        if len(self._timers) >= MOST_OPEN:
+            return None
+        question = self._peer.ask(method, progress)
+        meta = dialect.forwarded_meta(params.get("_meta"))
+        if progress is not None:
+            meta["progressToken"] = question.id
+        found = {key: value for key, value in params.items() if key != "_meta"}
+        if meta:
+            found["_meta"] = meta
+        line = request_line(question.id, method, encode(found))
+        if self.ready:
+            self._send(line)
+        else:
+            self._unsent.append(line)
+        self._timers[question.id] = self._later(self._secs, self._late, question)
+        return Asked(self, question)
+
+    def settled(self, question: Question) -> None:
+        """The answer is there."""
+        timer = self._timers.pop(question.id, None)
+        if timer is not None:
+            timer.cancel()
+
+    def end(self, question: Question, reason: str) -> None:
+        """Take a question back."""
+        self.settled(question)
+        if self._peer.forget(question):
+            told = {"requestId": question.id, "reason": reason}
+            if self.ready:
+                self._send(notification_line("notifications/cancelled", told))
+            else:
+                self._unsent = [line for line in self._unsent if f'"id":{question.id},'.encode() not in line[:40]]
+
+    def on_progress(self, params: dict[str, Any]) -> None:
+        """The host says how far it is."""
+        token = params.get("progressToken")
+        question = self._peer.asked.get(token) if type(token) is int else None
+        if question is not None and question.progress is not None:
+            question.progress(params)
+
+    def close(self) -> None:
+        """The host is gone: nothing will be answered."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._peer.close(lambda question: ServerGone("host", "the host has left"))
+
+    def _late(self, question: Question) -> None:
+        self.end(question, "nobody answered in time")
+        question.settle(ServerSilent("host", f"nobody answered within {self._secs:g} s (`question_secs`)"))
+
+
+def on_answer(asked: Asked, questions: HostQuestions, done: Callable[[Answer], None]) -> None:
+    """Have `done` called with what settles a question."""
+    asked.question.wake = partial(_tell, asked.question, questions, done)
+
+
+def _tell(question: Question, questions: HostQuestions, done: Callable[[Answer], None]) -> None:
+    questions.settled(question)
+    assert question.value is not None
+    done(question.value)

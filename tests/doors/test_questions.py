@@ -1,0 +1,499 @@
+"""Servers that ask in the middle of a call, in every pairing of eras, with the real program between."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from kit import Host, Scene, json_of, text_of
+from kit.answering import ELICIT, ERAS, EVERYTHING, ROOTS, Answering, accept, form, rounds, sampling
+
+PAIRS = [pytest.param(host, server, id=f"{host}-host-{server}-server") for host in ERAS for server in ERAS]
+pairs = pytest.mark.parametrize("host, server", PAIRS)
+NAME = {"name": "Ada"}
+
+
+def asking(
+    scene: Scene, server: str, host: str, *tools: str, entry: dict[str, Any] | None = None, **more: Any
+) -> Answering:
+    """One server that asks, and one host that answers."""
+    settings = more.pop("settings", {})
+    scene.server("a", "interview", "echo", *tools, era=server, entry=entry)
+    return Answering(scene.start(**settings), host, **more)
+
+
+# --- what is answered ------------------------------------------------------------------------------------------------
+
+
+@pairs
+@pytest.mark.parametrize("action", [{"action": "accept", "content": NAME}, {"action": "decline"}, {"action": "cancel"}])
+def test_the_users_answer_reaches_the_server(scene: Scene, host: str, server: str, action: dict[str, Any]) -> None:
+    user = asking(scene, server, host, reply=lambda method, params: action)
+    assert json_of(user.call("a__interview", rounds([form()]))) == [[action]]
+    (method, params), = user.asked
+    assert method == ELICIT and params["message"] == "Who?"
+    assert params["requestedSchema"]["properties"] == {"name": {"type": "string"}}
+    assert len(scene.received("a", "tools/call")) == (1 if server == "handshake" else 2), "nothing is started twice"
+
+
+@pairs
+def test_a_call_may_ask_twice(scene: Scene, host: str, server: str) -> None:
+    user = asking(scene, server, host)
+    said = json_of(user.call("a__interview", rounds([form("First?")], [form("Second?")])))
+    assert [each[0]["content"]["name"] for each in said] == ["to First?", "to Second?"]
+
+
+@pairs
+def test_questions_that_come_at_once_are_each_answered(scene: Scene, host: str, server: str) -> None:
+    user = asking(scene, server, host)
+    said = json_of(user.call("a__interview", rounds([form("One?"), sampling("two"), form("Three?")])))
+    assert [each.get("content") for each in said[0]] == [
+        {"name": "to One?"}, {"type": "text", "text": "re two"}, {"name": "to Three?"},
+    ]
+    if host == "stateless":
+        assert user.rounds == 1, "all of them come together"
+
+
+@pairs
+def test_the_model_of_the_host_is_sampled(scene: Scene, host: str, server: str) -> None:
+    user = asking(scene, server, host)
+    said = json_of(user.call("a__interview", rounds([sampling("hello")])))
+    assert said[0][0]["content"]["text"] == "re hello" and user.asked[0][1]["maxTokens"] == 9
+
+
+@pairs
+@pytest.mark.parametrize("knows", [True, False], ids=["host has roots", "host has none"])
+def test_roots_are_the_hosts_or_else_the_workspace(scene: Scene, host: str, server: str, knows: bool) -> None:
+    user = asking(scene, server, host, capabilities={"roots": {}} if knows else {})
+    said = json_of(user.call("a__interview", rounds([{"method": ROOTS}])))
+    expected = "file:///of/the/host" if knows else scene.workspace.resolve().as_uri()
+    assert [root["uri"] for root in said[0][0]["roots"]] == [expected]
+    assert len(user.asked) == knows
+
+
+@pairs
+@pytest.mark.parametrize("how", ["direct", "shack_call_tool"])
+def test_a_question_comes_through_the_meta_tool_too(scene: Scene, host: str, server: str, how: str) -> None:
+    user = asking(scene, server, host, settings={"expose_mode": "progressive"})
+    arguments = rounds([form()])
+    if how == "direct":
+        answer = user.call("a__interview", arguments)
+    else:
+        answer = user.call("shack_call_tool", {"name": "a__interview", "arguments": arguments})
+    assert json_of(answer)[0][0]["action"] == "accept"
+
+
+@pairs
+def test_what_the_host_cannot_answer_is_said_and_never_asked(scene: Scene, host: str, server: str) -> None:
+    user = asking(scene, server, host, capabilities={})
+    answer = user.call("a__interview", rounds([sampling()]))
+    assert not user.asked
+    if server == "handshake":
+        assert json_of(answer)[0][0]["code"] == -32601
+    elif host == "stateless":
+        assert answer["error"]["code"] == -32021
+        assert answer["error"]["data"]["requiredCapabilities"] == {"sampling": {}}
+    else:
+        assert answer["result"]["isError"] and "sampling" in text_of(answer)
+
+
+@pairs
+def test_progress_goes_on_over_a_question_and_never_back(scene: Scene, host: str, server: str) -> None:
+    user = asking(scene, server, host)
+    user.call("a__interview", rounds([form("1")], [form("2")], progress=True), **(
+        {"token": "t"} if host == "stateless" else {"progressToken": "t"}))
+    told = [m["params"]["progress"] for m in user.host.messages if m.get("method") == "notifications/progress"]
+    assert told and all(m["params"]["progressToken"] == "t" for m in user.host.messages
+                        if m.get("method") == "notifications/progress")
+    if host == "handshake":
+        assert told == sorted(set(told))
+
+
+def test_one_user_sees_one_dialog_of_a_call_at_a_time(scene: Scene) -> None:
+    user = asking(scene, "stateless", "handshake")
+    id = user.host.send("tools/call", {"name": "a__interview", "arguments": rounds([form("1"), form("2")])})
+    first = user.host.read_until(lambda m: m.get("method") == ELICIT)
+    user.host.settle()
+    assert sum(m.get("method") == ELICIT for m in user.host.messages) == 1
+    user.host.respond(first["id"], {"action": "decline"})
+    user._seen = user.host.messages.index(first) + 1
+    assert [each["action"] for each in json_of(user.answer(id))[0]] == ["decline", "accept"]
+
+
+# --- revisions -------------------------------------------------------------------------------------------------------
+
+SIZES = [{"const": "s", "title": "Small"}, {"const": "l", "title": "Large"}]
+CHOICE = {"type": "string", "title": "Size", "oneOf": SIZES}
+SEVERAL = {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}}
+URL = {"method": ELICIT, "params": {"mode": "url", "message": "Log in", "url": "https://x.example/login"}}
+
+
+def test_an_older_host_gets_the_form_that_its_revision_has(scene: Scene) -> None:
+    user = asking(scene, "stateless", "2025-06-18", capabilities={"elicitation": {}})
+    question = form("Size?", size=CHOICE)
+    question["params"]["mode"] = "form"
+    user.call("a__interview", rounds([question]))
+    params = user.asked[0][1]
+    assert "mode" not in params
+    assert params["requestedSchema"]["properties"]["size"] == {
+        "type": "string", "title": "Size", "enum": ["s", "l"], "enumNames": ["Small", "Large"],
+    }
+
+
+@pytest.mark.parametrize(
+    "question, version",
+    [
+        (form("Which?", which=SEVERAL), "2025-06-18"),
+        (URL, "2025-06-18"),
+        (form(), "2025-03-26"),
+        (form(), "2024-11-05"),
+    ],
+    ids=["several choices", "a URL", "a form before forms", "a form in the first revision"],
+)
+def test_what_an_older_host_cannot_be_asked_is_refused_by_name(
+    scene: Scene, question: dict[str, Any], version: str
+) -> None:
+    user = asking(scene, "stateless", version, capabilities={"elicitation": {}})
+    answer = user.call("a__interview", rounds([question]))
+    assert answer["result"]["isError"] and not user.asked
+    assert "elicitation" in text_of(answer) or version in text_of(answer)
+
+
+def test_a_page_to_open_has_a_name_and_is_told_to_be_done_with(scene: Scene) -> None:
+    user = asking(scene, "stateless", "handshake", reply=lambda method, params: {"action": "accept"})
+    user.call("a__interview", rounds([URL]))
+    name = user.asked[0][1]["elicitationId"]
+    done = user.host.notification("notifications/elicitation/complete")
+    assert done["params"]["elicitationId"] == name
+
+
+def test_a_page_of_a_handshake_server_reaches_a_stateless_host_without_its_name(scene: Scene) -> None:
+    user = asking(scene, "handshake", "stateless", reply=lambda method, params: {"action": "accept"})
+    params = {**URL["params"], "elicitationId": "e1"}
+    said = json_of(user.call("a__interview", rounds([{"method": ELICIT, "params": params}])))
+    assert said == [[{"action": "accept"}]]
+    assert user.asked[0][1] == URL["params"]
+
+
+# --- parked calls ----------------------------------------------------------------------------------------------------
+
+
+def parked(scene: Scene, *, settings: dict[str, Any] | None = None, entry: dict[str, Any] | None = None,
+           **script: Any) -> tuple[Answering, dict[str, Any], dict[str, Any]]:
+    """A call of a stateless host that waits at a handshake server: the user, its params, what it was asked."""
+    user = asking(scene, "handshake", "stateless", settings=settings or {}, entry=entry)
+    params = {"name": "a__interview", "arguments": rounds([form()], **script)}
+    return user, params, user.once("tools/call", params)["result"]
+
+
+def refused(answer: dict[str, Any]) -> str:
+    assert answer["error"]["code"] == -32602, answer
+    return str(answer["error"]["message"])
+
+
+def forge(state: str) -> str:
+    head, _, mac = state.rpartition(".")
+    return f"{head}.{'A' if mac[0] != 'A' else 'B'}{mac[1:]}"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda p, s: ({**p, "arguments": {**p["arguments"], "x": 1}}, s),
+        lambda p, s: (p, forge(s)),
+        lambda p, s: (p, s[:-1]),
+        lambda p, s: (p, "shack1.e30." + s.rpartition(".")[2]),
+        lambda p, s: (p, "0" * 32),
+        lambda p, s: (p, "shack1."),
+        lambda p, s: ({**p, "name": "a__echo"}, s),
+    ],
+    ids=["other arguments", "forged", "cut", "other content", "a bare word", "empty", "another tool"],
+)
+def test_a_changed_or_forged_retry_is_refused_and_starts_nothing(scene: Scene, spoil: Any) -> None:
+    user, params, asked = parked(scene)
+    spoilt, state = spoil(params, asked["requestState"])
+    with_answers = user.responses(asked)
+    text = refused(user.once("tools/call", {**spoilt, **with_answers, "requestState": state}))
+    assert "requestState" in text
+    assert len(scene.received("a", "tools/call")) == 1
+    # The right one is still good.
+    assert json_of(user.once("tools/call", {**params, **with_answers}))[0][0]["action"] == "accept"
+
+
+def test_an_answer_is_good_once(scene: Scene) -> None:
+    user, params, asked = parked(scene)
+    retry = {**params, **user.responses(asked)}
+    assert json_of(user.once("tools/call", retry))[0][0]["action"] == "accept"
+    assert "used before" in refused(user.once("tools/call", retry))
+    assert len(scene.received("a", "tools/call")) == 1
+
+
+@pytest.mark.parametrize("wrong", [5, [], {"q1": 5}, {"q1": None}], ids=str)
+def test_answers_of_a_wrong_shape_use_nothing_up(scene: Scene, wrong: Any) -> None:
+    user, params, asked = parked(scene)
+    spoilt = {**params, "requestState": asked["requestState"], "inputResponses": wrong}
+    assert "inputResponses" in refused(user.once("tools/call", spoilt))
+    assert json_of(user.once("tools/call", {**params, **user.responses(asked)}))[0][0]["action"] == "accept"
+
+
+def test_a_missing_answer_is_asked_for_again(scene: Scene) -> None:
+    user = asking(scene, "handshake", "stateless")
+    params = {"name": "a__interview", "arguments": rounds([form("1"), form("2")])}
+    first = user.once("tools/call", params)["result"]
+    answers = user.responses(first)
+    kept, left = sorted(answers["inputResponses"])
+    del answers["inputResponses"][left]
+    second = user.once("tools/call", {**params, **answers})["result"]
+    assert list(second["inputRequests"]) == [left] and second["requestState"] != first["requestState"]
+    said = json_of(user.once("tools/call", {**params, **user.responses(second)}))
+    assert [each["content"]["name"] for each in said[0]] == ["to 1", "to 2"]
+
+
+def test_a_call_that_nobody_comes_back_for_is_dismissed_and_ended(scene: Scene) -> None:
+    user, params, asked = parked(scene, settings={"question_secs": 1})
+    dismissed = {"action": "cancel"}
+    scene.until(lambda: any(m.get("result") == dismissed for m in scene.received("a")), "the question is dismissed")
+    text = refused(user.once("tools/call", {**params, **user.responses(asked)}))
+    assert "expired" in text and len(scene.received("a", "tools/call")) == 1
+
+
+def test_past_the_most_the_oldest_parked_call_is_given_up(scene: Scene) -> None:
+    user, params, asked = parked(scene, settings={"max_parked_calls": 2})
+    others = []
+    for number in (1, 2):
+        other = {"name": "a__interview", "arguments": rounds([form(str(number))])}
+        others.append((other, user.once("tools/call", other)["result"]))
+    refused(user.once("tools/call", {**params, **user.responses(asked)}))
+    for other, question in others:
+        assert json_of(user.once("tools/call", {**other, **user.responses(question)}))[0][0]["action"] == "accept"
+
+
+@pytest.mark.parametrize("quits, said", [("answer", "without an answer"), ("cancel", "without an answer")])
+def test_a_server_that_goes_on_without_the_answer_is_heard_at_the_retry(scene: Scene, quits: str, said: str) -> None:
+    user, params, asked = parked(scene, quits=quits)
+    time.sleep(0.6)  # the server's own doing: nothing tells us here that it was done
+    assert text_of(user.once("tools/call", {**params, **user.responses(asked)})) == said
+
+
+def test_a_server_that_dies_while_it_asks_is_named_at_the_retry(scene: Scene) -> None:
+    user, params, asked = parked(scene, quits="crash")
+    scene.until(lambda: len(scene.starts("a")) > 1, "it was started again")
+    answer = user.once("tools/call", {**params, **user.responses(asked)})
+    assert answer["error"]["code"] == -32603 and answer["error"]["data"]["server"] == "a"
+    assert len(scene.received("a", "tools/call")) == 1
+
+
+def test_a_handshake_host_hears_at_once_of_a_server_that_dies_while_it_asks(scene: Scene) -> None:
+    user = asking(scene, "handshake", "handshake", reply=lambda method, params: None)
+    answer = user.call("a__interview", rounds([form()], quits="crash"))
+    assert answer["error"]["code"] == -32603
+    question = user.host.read_until(lambda m: m.get("method") == ELICIT)
+    gone = user.host.notification("notifications/cancelled")
+    assert gone["params"]["requestId"] == question["id"]
+
+
+def test_the_clock_stands_still_while_the_user_thinks(scene: Scene) -> None:
+    for host in ERAS:
+        with_host = Scene(scene.folder / host) if (scene.folder / host).mkdir() is None else scene
+        user = asking(with_host, "handshake", host, settings={"request_timeout_secs": 1})
+        thinking = user.reply
+
+        def think(method: str, params: dict[str, Any], reply: Any = thinking) -> Any:
+            time.sleep(1.6)
+            return reply(method, params)
+
+        user.reply = think
+        assert json_of(user.call("a__interview", rounds([form()])))[0][0]["action"] == "accept"
+        with_host.close()
+
+
+def test_a_gateway_that_ends_dismisses_what_is_parked(scene: Scene) -> None:
+    user, _, _ = parked(scene)
+    assert user.host.close() == 0
+    answers = [m for m in scene.received("a") if m.get("result") == {"action": "cancel"}]
+    assert len(answers) == 1
+
+
+def test_a_stateless_pair_needs_no_memory_of_ours(scene: Scene) -> None:
+    user = asking(scene, "stateless", "stateless")
+    params = {"name": "a__interview", "arguments": rounds([form()])}
+    asked = user.once("tools/call", params)["result"]
+    assert asked["requestState"] == '{"round": 1, "said": []}', "the server's own, byte for byte"
+    user.host.close()
+    again = Answering(scene.start(), "stateless")
+    assert json_of(again.once("tools/call", {**params, **user.responses(asked)}))[0][0]["action"] == "accept"
+
+
+# --- cancels ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("server", ERAS)
+def test_a_host_that_cancels_its_call_is_asked_no_more(scene: Scene, server: str) -> None:
+    user = asking(scene, server, "handshake")
+    id = user.host.send("tools/call", {"name": "a__interview", "arguments": rounds([form()])})
+    question = user.host.read_until(lambda m: m.get("method") == ELICIT)
+    user.host.notify("notifications/cancelled", {"requestId": id})
+    gone = user.host.notification("notifications/cancelled")
+    assert gone["params"]["requestId"] == question["id"]
+    user.host.respond(question["id"], accept(ELICIT, question["params"]))
+    assert text_of(user.call("a__echo", {"text": "on"})), "everybody else goes on"
+    assert id not in {m.get("id") for m in user.host.messages if "result" in m}
+
+
+def test_a_server_that_takes_its_question_back_takes_it_from_the_host(scene: Scene) -> None:
+    user = asking(scene, "handshake", "handshake", reply=lambda method, params: None)
+    assert text_of(user.call("a__interview", rounds([form()], quits="cancel"))) == "without an answer"
+    question = user.host.read_until(lambda m: m.get("method") == ELICIT)
+    assert user.host.notification("notifications/cancelled")["params"]["requestId"] == question["id"]
+
+
+# --- several calls ---------------------------------------------------------------------------------------------------
+
+
+@pairs
+@pytest.mark.parametrize("serialize", [False, True], ids=["at once", "one by one"])
+def test_eight_calls_that_ask_each_get_their_own_answer(scene: Scene, host: str, server: str, serialize: bool) -> None:
+    user = asking(scene, server, host, entry={"serialize": serialize})
+    names = [f"caller {number}" for number in range(8)]
+    calls = [{"name": "a__interview", "arguments": rounds([form(name)])} for name in names]
+    if host == "handshake":
+        ids = [user.host.send("tools/call", call) for call in calls]
+        answers = [user.answer(id) for id in ids]
+    else:
+        meta = {"_meta": Host.meta(EVERYTHING)}
+        open_calls = {user.host.send("tools/call", {**call, **meta}): call for call in calls}
+        done: dict[str, dict[str, Any]] = {}
+        while open_calls:
+            id = next((i for i in open_calls if (int, i) in user.host.answers), None)
+            if id is None:
+                user.host.wait(lambda: any((int, i) in user.host.answers for i in open_calls), "one is answered")
+                continue
+            call, answer = open_calls.pop(id), user.host.answers[int, id]
+            if answer.get("result", {}).get("resultType") == "input_required":
+                open_calls[user.host.send("tools/call", {**call, **user.responses(answer["result"]), **meta})] = call
+            else:
+                done[call["arguments"]["rounds"][0][0]["params"]["message"]] = answer
+        answers = [done[name] for name in names]
+    assert [json_of(answer)[0][0]["content"]["name"] for answer in answers] == [f"to {name}" for name in names]
+    if serialize and server == "handshake":
+        assert len(scene.received("a", "tools/call")) == 8
+
+
+def test_a_question_belongs_to_the_call_that_was_started_last(scene: Scene) -> None:
+    user = asking(scene, "handshake", "stateless", "sleep")
+    meta = {"_meta": Host.meta(EVERYTHING)}
+    first = user.host.send("tools/call", {"name": "a__sleep", "arguments": {"secs": 0.5}, **meta})
+    second = user.host.send("tools/call", {"name": "a__interview", "arguments": rounds([form()]), **meta})
+    assert user.host.answer(second)["result"]["resultType"] == "input_required"
+    assert user.host.answer(first)["result"]["resultType"] == "complete"
+
+
+# --- bad servers and bad hosts ---------------------------------------------------------------------------------------
+
+
+def test_a_server_that_asks_for_ever_is_stopped(scene: Scene) -> None:
+    user = asking(scene, "stateless", "handshake")
+    answer = user.call("a__interview", rounds(*[[form(str(n))] for n in range(30)]))
+    assert answer["result"]["isError"] and "kept asking" in text_of(answer)
+    assert len(user.asked) == 10
+
+
+NONSENSE = [
+    {"method": "elicitation/create", "params": {}},
+    {"method": "elicitation/create", "params": {"message": "m", "mode": "smoke"}},
+    {"method": "elicitation/create", "params": {"message": "m", "mode": "url"}},
+    {"method": "sampling/createMessage", "params": {"messages": 5}},
+    {"method": "tools/call", "params": {"name": "a__echo"}},
+]
+
+
+@pairs
+@pytest.mark.parametrize("question", NONSENSE, ids=lambda q: json.dumps(q)[:60])
+def test_nonsense_is_never_shown_to_the_user(scene: Scene, host: str, server: str, question: dict[str, Any]) -> None:
+    user = asking(scene, server, host)
+    answer = user.call("a__interview", rounds([question]))
+    assert not user.asked
+    if server == "handshake":
+        assert json_of(answer)[0][0]["code"] in (-32602, -32601)
+    else:
+        assert answer["error"]["code"] == -32603 and answer["error"]["data"]["server"] == "a"
+    assert text_of(user.call("a__echo", {"text": "on"}))
+
+
+WRONG = [{}, {"action": "maybe"}, {"action": 5}, {"action": "accept", "content": 5}]
+
+
+@pytest.mark.parametrize("server", ERAS)
+@pytest.mark.parametrize("reply", WRONG, ids=json.dumps)
+def test_an_answer_that_is_none_counts_as_dismissed(scene: Scene, server: str, reply: dict[str, Any]) -> None:
+    user = asking(scene, server, "handshake", reply=lambda method, params: reply)
+    assert json_of(user.call("a__interview", rounds([form()]))) == [[{"action": "cancel"}]]
+
+
+def test_answers_under_another_id_type_twice_or_to_nothing_are_dropped(scene: Scene) -> None:
+    user = asking(scene, "handshake", "handshake")
+    id = user.host.send("tools/call", {"name": "a__interview", "arguments": rounds([form()])})
+    question = user.host.read_until(lambda m: m.get("method") == ELICIT)["id"]
+    user.host.respond(str(question), {"action": "decline"})
+    user.host.respond(question + 1000, {"action": "decline"})
+    user.host.respond(question, {"action": "cancel"})
+    user.host.respond(question, {"action": "accept", "content": {}})
+    assert json_of(user.host.answer(id)) == [[{"action": "cancel"}]]
+
+
+def test_a_host_that_never_answers_is_given_up(scene: Scene) -> None:
+    user = asking(scene, "handshake", "handshake", reply=lambda method, params: None, settings={"question_secs": 1})
+    assert json_of(user.call("a__interview", rounds([form()]))) == [[{"action": "cancel"}]]
+    assert user.host.notification("notifications/cancelled")
+
+
+def refuse(method: str, params: dict[str, Any]) -> Any:
+    raise ValueError("no such thing here")
+
+
+def test_a_hosts_error_reaches_a_handshake_server_as_it_is(scene: Scene) -> None:
+    user = asking(scene, "handshake", "handshake", reply=refuse)
+    (said,), = json_of(user.call("a__interview", rounds([sampling()])))
+    assert said == {"code": -32000, "message": "no such thing here"}
+
+
+@pytest.mark.parametrize("question, ends", [(form(), False), (sampling(), True)], ids=["a form", "sampling"])
+def test_a_hosts_error_ends_what_cannot_be_dismissed(scene: Scene, question: dict[str, Any], ends: bool) -> None:
+    user = asking(scene, "stateless", "handshake", reply=refuse)
+    answer = user.call("a__interview", rounds([question]))
+    if ends:
+        assert answer["result"]["isError"] and "no such thing here" in text_of(answer)
+    else:
+        assert json_of(answer) == [[{"action": "cancel"}]]
+
+
+def test_a_question_that_belongs_to_no_call_reaches_a_handshake_host(scene: Scene) -> None:
+    scene.server("a", "ask", "echo", era="handshake")
+    user = Answering(scene.start(), "handshake")
+    host = user.host
+    text_of(user.call("a__echo", {"text": "up"}))
+    id = host.send("tools/call", {"name": "a__ask", "arguments": {**form(), "method": ELICIT}})
+    question = host.read_until(lambda m: m.get("method") == ELICIT)
+    host.respond(question["id"], {"action": "decline"})
+    assert json_of(host.answer(id))["result"] == {"action": "decline"}
+
+
+def test_a_change_of_the_hosts_roots_reaches_handshake_servers(scene: Scene) -> None:
+    user = asking(scene, "handshake", "handshake")
+    text_of(user.call("a__echo", {"text": "up"}))
+    user.host.notify("notifications/roots/list_changed")
+    scene.until(lambda: scene.received("a", "notifications/roots/list_changed"), "it is told")
+
+
+def test_what_is_asked_and_how_it_is_answered_is_in_the_log(scene: Scene) -> None:
+    user = asking(scene, "handshake", "handshake")
+    user.call("a__interview", rounds([form("Which one?")]))
+    user.host.settle()
+    scene.until(lambda: "was answered: accept" in user.host.log, "the log says so")
+    assert "a asks" in user.host.log and "Which one?" in user.host.log
+    assert "to Which one?" not in user.host.log, "but not what the user wrote"
+
+
