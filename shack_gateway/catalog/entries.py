@@ -58,6 +58,8 @@ class Item(NamedTuple):
     """True when a host may get `text` as it is but for the name, and `execution`."""
     tasks: bool
     """True when it has `execution`: we run a server's tasks to their end ourselves, so a host has nothing to choose."""
+    needs_task: bool
+    """True when the server runs it as a task only."""
 
 
 class Page(NamedTuple):
@@ -119,7 +121,9 @@ def _item(kind: str, target: str, value: Mapping[str, Any], text: str) -> Item:
         description_at = places["description"] if description else -1
         # A key that is written twice must be renamed twice: hosts differ in which of them they read.
         plain = plain and len(places) == len(found)
-    return Item(target, text, target_at, description_at, plain, kind == TOOL and "execution" in value)
+    execution = value.get("execution") if kind == TOOL else None
+    needs_task = isinstance(execution, dict) and execution.get("taskSupport") == "required"
+    return Item(target, text, target_at, description_at, plain, kind == TOOL and "execution" in value, needs_task)
 
 
 class Listing(NamedTuple):

@@ -14,13 +14,14 @@ from ..config.servers import ServerSpec
 from ..eras.asking import ROOTS
 from ..eras.to_server import METHODS, bridged, call_text, outcome, own_meta
 from ..errors import EXPIRED, UNSUPPORTED_VERSION, Cancelled, RequestError, ServerBroken, ServerError
-from ..pipeline.call import Call, Complete, Failed, InputRequired, Outcome
+from ..pipeline.call import TOOL, Call, Complete, Failed, InputRequired, Outcome
 from ..slot import Slot
 from ..wire import dialect
-from ..wire.messages import ErrorAnswer
+from ..wire.messages import ErrorAnswer, Result, encode
 from ..wire.peer import Answer, Question
 from .parking import Asking, Parked
 from .run import House, Run
+from .tasks import Task, task_of, without_task
 from .turns import Turns
 
 GIVEN_UP = "the host cancelled the request"
@@ -42,6 +43,7 @@ class Calls:
 
     def __init__(self, spec: ServerSpec, house: House, server: Server, loop: asyncio.AbstractEventLoop) -> None:
         self.spec, self.name, self._house, self._server = spec, spec.name, house, server
+        self._loop = loop
         self._turns = Turns(loop, spec.name) if spec.serialize else None
 
     def send(self, call: Call) -> Awaitable[Outcome]:
@@ -57,6 +59,9 @@ class Calls:
             run = self._server.run or await self._server.ready(patience)
             question = self._ask(run, call, patience)
             answer: Answer | Asking = await question
+            if run.task_tools and type(answer) is Result and (task := self._task(run, call, question, answer)):
+                question = task
+                answer = _as_called(await question)
             if type(answer) is ErrorAnswer and answer.code == UNSUPPORTED_VERSION:
                 if not run.greeted_again:
                     await self._server.aside(run.greet_again())
@@ -90,6 +95,7 @@ class Calls:
         if type(answer) is Asking:
             return InputRequired(answer.requests, answer.handle, self.name, parked=True)
         book.over(parked.question)
+        answer = _as_called(answer)
         return outcome(answer, call, False)  # type: ignore[arg-type]  # not `Asking`, see above
 
     async def _with_roots(self, call: Call, asked: InputRequired, rounds: int) -> Outcome:
@@ -108,6 +114,14 @@ class Calls:
             params["requestState"] = asked.state
         return await self._send(call.resumed(params, call.answers), rounds + 1)
 
+    def _task(self, run: Run, call: Call, asked: Question, answer: Result) -> Question | None:
+        """Where the server has made a task of the call: the question that its result answers."""
+        task = task_of(answer.value) if call.target in run.task_tools else None
+        if task is None:
+            return None
+        left = asked.limit - self._loop.time()
+        return Task(self._loop, run.link, asked, task, left).result
+
     def _ask(self, run: Run, call: Call, patience: float) -> Question:
         context, client = call.context, self._house.client
         stateless = run.greeting.stateless  # type: ignore[union-attr]  # as above
@@ -116,9 +130,12 @@ class Calls:
                 raise RequestError("bad params", EXPIRED)
             if context.log_level is not None:
                 run.lower_log_level(context.log_level)
+        task_ms = 0
+        if run.task_tools and call.kind == TOOL and call.target in run.task_tools:
+            task_ms = int(self.spec.max_call_secs * 1000)
         question = run.link.ask(
             METHODS[call.kind],
-            lambda id: call_text(call, stateless, client, id),
+            lambda id: call_text(call, stateless, client, id, task_ms),
             patience,
             limit=self.spec.max_call_secs,
             progress=context.progress,
@@ -156,6 +173,14 @@ class Calls:
         """Nobody comes back for a parked call: with `serialize` it is the next one's turn."""
         if self._turns is not None:
             self._turns.release(handle)
+
+
+def _as_called(answer: Answer | Asking) -> Answer | Asking:
+    """The result of a task as the call itself would have had it."""
+    if type(answer) is not Result:
+        return answer
+    value = without_task(answer.value)
+    return answer if value is answer.value else Result(answer.id, encode(value), value)
 
 
 async def answer_of(run: Run, question: Question) -> Answer:

@@ -89,6 +89,10 @@ class Link:
         self._timer: asyncio.TimerHandle | None = None
         self._held: set[str] = set()
         self._stopped = 0
+        self._tasks: dict[int, tuple[int, str]] = {}
+        """By the id of an open `tasks/result`: the id of the call that began the task, and the task's own."""
+        self._adopted: dict[int, int] = {}
+        """By the id of a call that began a task: that of the `tasks/result` which now stands for it."""
         self.closed: ServerError | None = None
         self.on_closed: Callable[[], None] | None = None
 
@@ -140,6 +144,21 @@ class Link:
         """Give a question up and tell the server so; its late answer will be dropped."""
         if self.peer.forget(question) and question.method != "initialize":
             self.tell("notifications/cancelled", {"requestId": question.id, "reason": reason})
+            if question.id in self._tasks:
+                self._end_task(self._tasks[question.id][1], question.patience)
+
+    def _end_task(self, task: str, patience: float) -> None:
+        try:
+            self.ask("tasks/cancel", {"taskId": task}, patience)
+        except ServerError:
+            return  # it hears nothing any more
+
+    def adopt(self, call: int, result: Question, task: str) -> None:
+        """A call has become a task: `result` is asked in its stead, and hears of the call's progress."""
+        for id in [id for id in self._tasks if id not in self.peer.asked]:
+            self._adopted.pop(self._tasks.pop(id)[0], None)
+        self._tasks[result.id] = call, task
+        self._adopted[call] = result.id
 
     def tell(self, method: str, params: dict[str, Any] | None = None) -> None:
         """Send a notification."""
@@ -257,7 +276,7 @@ class Link:
 
     def _progress(self, params: dict[str, Any]) -> None:
         token, progress = params.get("progressToken"), params.get("progress")
-        question = self.peer.asked.get(token) if type(token) is int else None
+        question = self.peer.asked.get(self._adopted.get(token, token)) if type(token) is int else None
         if question is None or question.progress is None or type(progress) not in (int, float):
             return
         if question.last is not None and not progress > question.last:  # type: ignore[operator]  # a number, see above

@@ -301,6 +301,7 @@ def _house_form(request: Request) -> dict[str, Any]:
     """A server's request as a stateless host reads it."""
     params = {key: value for key, value in request.params.items() if key not in ("elicitationId", "task")}
     meta = dialect.forwarded_meta(params.pop("_meta", None))
+    meta.pop(dialect.RELATED_TASK_KEY, None)
     if meta:
         params["_meta"] = meta
     if request.method == asking.ELICIT:

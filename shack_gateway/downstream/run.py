@@ -71,6 +71,8 @@ class Run:
         """Settled with how the process ended, or with why it is of no more use."""
         self.ready = False
         self.listing = Listing()
+        self.task_tools: frozenset[str] = frozenset()
+        """The tools that the server runs as tasks only."""
         self.probe_dropped = self.greeted_again = False
         self._level: str | None = None
         self._listed_at = 0.0
@@ -108,6 +110,13 @@ class Run:
         self.listing = await self._lister.list(KINDS, Listing())
         self._stale |= self._lister.failed
         self._listed_at = self._loop.time()
+        self._note_tasks()
+
+    def _note_tasks(self) -> None:
+        greeting = self.greeting
+        runs_tasks = greeting is not None and not greeting.stateless and "tasks" in greeting.capabilities
+        needing = [item.target for item in self.listing.tools if item.needs_task] if runs_tasks else []
+        self.task_tools = frozenset(needing)
 
     async def greet_again(self) -> None:
         """It refuses the revision it was greeted in (-32022): find out, once, what it speaks now."""
@@ -239,6 +248,7 @@ class Run:
                 self._note(f"could not be listed anew: {error.what}")
                 return
             if self.listing != before:
+                self._note_tasks()
                 self._listener.on_listing(self.listing)
             self._stale |= self._lister.failed
             pause = min(pause * 2, LONGEST_PAUSE_SECS) if self._lister.failed else RELIST_SECS

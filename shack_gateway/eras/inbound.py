@@ -105,7 +105,7 @@ def _stateless(method: str, params: dict[str, Any], meta: dict[str, Any], token:
         raise RequestError(
             "version",
             f"Unsupported protocol version `{version[:40]}`: use {dialect.STATELESS}, or `initialize`.",
-            data={"supported": list(dialect.VERSIONS), "requested": version},
+            data={"supported": [dialect.STATELESS], "requested": version},
         )
     if method not in dialect.STATELESS_METHODS:
         raise RequestError("unknown method", f"method not found: {method[:200]}")

@@ -76,9 +76,14 @@ def call_params(call: Call, stateless: bool, client: Mapping[str, Any], token: i
     return params
 
 
-def call_text(call: Call, stateless: bool, client: Mapping[str, Any], token: int) -> bytes:
-    """The params of a call as JSON text; large arguments that are still what the host sent go on in its own words."""
+def call_text(call: Call, stateless: bool, client: Mapping[str, Any], token: int, task_ms: int = 0) -> bytes:
+    """The params of a call as JSON text; large arguments that are still what the host sent go on in its own words.
+
+    With `task_ms` the call asks for a task that is kept for so long.
+    """
     params = call_params(call, stateless, client, token)
+    if task_ms:
+        params["task"] = {"ttl": task_ms}
     for value, text in call.context.kept:
         if value is params.get("arguments"):
             del params["arguments"]

@@ -66,6 +66,7 @@ class HostQuestions:
             return None
         question = self._peer.ask(method, progress)
         meta = dialect.forwarded_meta(params.get("_meta"))
+        meta.pop(dialect.RELATED_TASK_KEY, None)
         if progress is not None:
             meta["progressToken"] = question.id
         found = {key: value for key, value in params.items() if key != "_meta"}

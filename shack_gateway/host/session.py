@@ -305,7 +305,7 @@ class HostSession:
         """A handshake server asks the user, or the host, something; the answer goes to `asked.done`."""
         handshake, method = self._handshake, asked.method
         if not handshake.done:
-            return "the host is stateless, and no call of it is open to which the question could belong"
+            return "no open call's host can answer it"
         needed = asking.lacking(method, asked.params, handshake.capabilities)
         if needed:
             return "" if method == asking.ROOTS else f"the host lacks {asking.listed(needed)}"

@@ -10,8 +10,6 @@ from typing import Any
 
 STATELESS = "2026-07-28"
 HANDSHAKE_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-VERSIONS = (STATELESS, *HANDSHAKE_VERSIONS)
-"""Every revision we speak, newest first."""
 NEWEST_HANDSHAKE = HANDSHAKE_VERSIONS[0]
 BATCHES = "2025-03-26"
 """The one revision that has JSON-RPC batches."""
@@ -26,6 +24,8 @@ SERVER_KEY = _PREFIX + "serverInfo"
 ORIGIN_KEY = "dev.shack/server"
 """Our own key in a result's `_meta`: which server it came from (`serverInfo` towards the host names the gateway)."""
 
+RELATED_TASK_KEY = _PREFIX + "related-task"
+"""Says to which task a message belongs (MCP 2025-11-25); means nothing to a host that was told of no task."""
 AGAIN_STATE = "shack:again"
 """The `requestState` of a question of ours after whose answer the call is simply made anew."""
 

@@ -98,6 +98,7 @@ class Stub:
         self.open, self.cancelled, self.listens, self.watched, self.asked = {}, set(), {}, set(), {}
         self.clock = Clock()
         self._lock = threading.Lock()
+        self.tasks = {}
         self._log = self._append("received")
 
     def _append(self, key):
@@ -348,6 +349,45 @@ class Stub:
         self.open[id] = arguments
         stub_tools.DOES[tool["does"]](self, id, arguments, params)
 
+    # --- tasks (2025-11-25) ---
+
+    def task_state(self, name):
+        task = self.tasks[name]
+        return {"taskId": name, "status": task["status"], "statusMessage": f"look {task['looks']}", "ttl": 60000,
+                "createdAt": "2026-01-01T00:00:00Z", "lastUpdatedAt": "2026-01-01T00:00:00Z", "pollInterval": 200}
+
+    def get_task(self, id, params):
+        task = self.tasks[params["taskId"]]
+        if task["arguments"].get("mute"):
+            return
+        task["looks"] += 1
+        self.answer(id, self.task_state(params["taskId"]))
+
+    def cancel_task(self, id, params):
+        self.tasks[params["taskId"]]["status"] = "cancelled"
+        self.answer(id, self.task_state(params["taskId"]))
+
+    def task_result(self, id, params):
+        name = params["taskId"]
+        task, related = self.tasks[name], {M + "related-task": {"taskId": name}}
+        arguments = task["arguments"]
+
+        def finish(said="done"):
+            if task["status"] == "cancelled":
+                return
+            task["status"] = "completed"
+            if arguments.get("counts") and task["token"] is not None:
+                self.notify("notifications/progress", {"progressToken": task["token"], "progress": 7})
+            self.answer(id, {"content": [{"type": "text", "text": json.dumps(said)}], "_meta": related})
+
+        if "asks" in arguments:
+            task["status"] = "input_required"
+            question = {**arguments["asks"]["params"], "_meta": related}
+            then = lambda answer: finish(answer.get("result", answer.get("error")))  # noqa: E731
+            self.ask(f"ask-{name}", arguments["asks"]["method"], question, then)
+        else:
+            self.clock.later(arguments.get("secs", 0.1), finish)
+
     def read(self, id, params):
         uri = params.get("uri", "")
         for entry in self.script.get("resources", ()):
@@ -407,6 +447,9 @@ SERVED = {
     "prompts/get": Stub.get_prompt,
     "completion/complete": Stub.complete,
     "logging/setLevel": Stub.set_level,
+    "tasks/get": Stub.get_task,
+    "tasks/result": Stub.task_result,
+    "tasks/cancel": Stub.cancel_task,
     "subscriptions/listen": Stub.listen,
 }
 

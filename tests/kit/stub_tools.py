@@ -216,6 +216,19 @@ def interview_stateless(stub, id, rounds, params):
     stub.answer(id, {"resultType": "input_required", "inputRequests": asks, "requestState": json.dumps(state)})
 
 
+def task(stub, id, arguments, params):
+    """Runs as a task only: for `secs` seconds, or, with `asks`, until its question is answered. `counts`: it notes
+    progress under the token of the call; `mute`: its state is never told; `plain`: it answers at once all the same."""
+    if "task" not in params:
+        return stub.refuse(id, {"code": -32601, "message": "this tool requires task augmentation"})
+    if arguments.get("plain"):
+        return text(stub, id, "no task was needed")
+    name = f"task-{len(stub.tasks) + 1}"
+    token = (params.get("_meta") or {}).get("progressToken")
+    stub.tasks[name] = {"status": "working", "arguments": arguments, "looks": 0, "token": token}
+    stub.answer(id, {"task": stub.task_state(name)})
+
+
 def add_tool(stub, id, arguments, params):
     """Lists one tool more and says so, `times` over."""
     stub.tools.append(declare({"name": arguments["tool"], "does": "echo"}))

@@ -1,0 +1,93 @@
+"""Tools that a server runs as tasks only, called like any other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kit import M, Scene, json_of, text_of
+from kit.answering import ERAS, Answering, form
+
+TASK = {"name": "task", "execution": {"taskSupport": "required"}, "inputSchema": {"type": "object"}}
+OFFERS = {"tasks": {"cancel": {}, "requests": {"tools": {"call": {}}}}}
+hosts = pytest.mark.parametrize("era", ERAS)
+
+
+def user(scene: Scene, era: str, *, offers: dict[str, Any] | None = None, **settings: Any) -> Answering:
+    scene.server("a", TASK, "echo", capabilities=OFFERS if offers is None else offers)
+    return Answering(scene.start(**settings), era)
+
+
+@hosts
+def test_a_task_is_one_call_to_the_host(scene: Scene, era: str) -> None:
+    host = user(scene, era)
+    answer = host.call("a__task", {"secs": 0.3})
+    assert json_of(answer) == "done"
+    assert "related-task" not in json.dumps(answer)
+    assert len(scene.received("a", "tools/call")) == len(scene.received("a", "tasks/result")) == 1
+    assert scene.received("a", "tools/call")[0]["params"]["task"] == {"ttl": 600000}
+    assert text_of(host.call("a__echo", {"text": "x"})) and "task" not in scene.received("a", "tools/call")[1]["params"]
+
+
+@hosts
+def test_a_task_that_is_alive_is_not_silent(scene: Scene, era: str) -> None:
+    host = user(scene, era, request_timeout_secs=1)
+    assert json_of(host.call("a__task", {"secs": 2.0})) == "done"
+    assert len(scene.received("a", "tasks/get")) >= 3
+
+
+@hosts
+def test_a_task_of_which_nothing_is_heard_is_given_up_and_cancelled(scene: Scene, era: str) -> None:
+    host = user(scene, era, request_timeout_secs=1)
+    answer = host.call("a__task", {"secs": 60, "mute": True})
+    assert answer["error"]["data"]["reason"] == "timeout"
+    scene.until(lambda: scene.received("a", "tasks/cancel"), "the task is cancelled")
+
+
+@hosts
+@pytest.mark.parametrize("counts", [True, False])
+def test_what_a_task_says_of_itself_is_progress(scene: Scene, era: str, counts: bool) -> None:
+    host = user(scene, era)
+    token = {"token": "t"} if era == "stateless" else {"progressToken": "t"}
+    host.call("a__task", {"secs": 1.0, "counts": counts}, **token)
+    told = [m["params"] for m in host.host.messages if m.get("method") == "notifications/progress"]
+    assert {each["progressToken"] for each in told} == {"t"}
+    steps = [each["progress"] for each in told]
+    assert steps == sorted(set(steps)) and len(steps) > 1
+    assert (7 in steps) is counts
+
+
+def test_a_host_that_cancels_ends_the_task(scene: Scene) -> None:
+    host = user(scene, "handshake")
+    id = host.host.send("tools/call", {"name": "a__task", "arguments": {"secs": 60}})
+    scene.until(lambda: scene.received("a", "tasks/result"), "it runs")
+    host.host.notify("notifications/cancelled", {"requestId": id})
+    (cancel,) = scene.until(lambda: scene.received("a", "tasks/cancel"), "the task is cancelled")
+    assert cancel["params"] == {"taskId": "task-1"}
+    assert text_of(host.call("a__echo", {"text": "on"}))
+
+
+@hosts
+def test_a_task_may_ask(scene: Scene, era: str) -> None:
+    host = user(scene, era)
+    said = json_of(host.call("a__task", {"asks": form("Which?")}))
+    assert said == {"action": "accept", "content": {"name": "to Which?"}}
+    assert M + "related-task" not in json.dumps(host.asked)
+
+
+def test_a_tool_that_answers_at_once_needs_no_task(scene: Scene) -> None:
+    assert text_of(user(scene, "handshake").call("a__task", {"plain": True})) == "no task was needed"
+
+
+def test_a_server_that_does_not_run_tasks_is_called_plainly(scene: Scene) -> None:
+    answer = user(scene, "handshake", offers={}).call("a__task")
+    assert answer["error"]["code"] == -32601 and "task augmentation" in answer["error"]["message"]
+
+
+def test_the_host_is_not_told_of_tasks(scene: Scene) -> None:
+    host = user(scene, "handshake")
+    tools = host.host.request("tools/list")["result"]["tools"]
+    assert [tool["name"] for tool in tools] == ["a__echo", "a__task"]
+    assert not any("execution" in tool for tool in tools)
