@@ -93,12 +93,13 @@ class Questions:
         """Note what was asked; the text has been sealed."""
         about = params if isinstance(params, Mapping) else {}
         text = about.get("message", about.get("systemPrompt", ""))
-        self._report(f"call {number}: {who} asks ({key}, {method}): {clip(str(text), MOST_SHOWN)}")
+        asks = f"({clip(str(key), 80)}, {method})"
+        self._report(f"call {number}: {who} asks {asks}: {clip(str(text), MOST_SHOWN)}")
 
     def answered(self, who: str, number: int, key: str, response: Any) -> None:
         """Note how it was answered, without what the user wrote."""
         how = response.get("action", "answered") if isinstance(response, Mapping) else "not answered"
-        self._report(f"call {number}: the question of {who} ({key}) was answered: {clip(str(how), 40)}")
+        self._report(f"call {number}: {clip(key, 80)} of {who} was answered: {clip(str(how), 40)}")
 
     def asker(self, params: Mapping[str, Any]) -> str:
         """The server whose question is answered here, where a token of ours says so; `resume` judges the token."""

@@ -93,7 +93,10 @@ def test_progress_is_asked_for_under_our_own_id_and_only_if_the_host_wants_it(st
         ({}, {"roots": {"listChanged": True}}),
         ({"sampling": {"tools": {}}}, {"roots": {"listChanged": True}, "sampling": {"tools": {}}}),
         ({"elicitation": {"form": {}}}, {"roots": {"listChanged": True}, "elicitation": {}}),
-        ({"elicitation": {"form": {}, "url": {}}}, {"roots": {"listChanged": True}, "elicitation": {"form": {}, "url": {}}}),
+        (
+            {"elicitation": {"form": {}, "url": {}}},
+            {"roots": {"listChanged": True}, "elicitation": {"form": {}, "url": {}}},
+        ),
     ],
     ids=str,
 )
