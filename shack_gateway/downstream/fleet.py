@@ -100,9 +100,6 @@ class Fleet:
         self._announcing = False
         self._saver: asyncio.TimerHandle | None = None
         self._remembered: dict[str, tuple[Listing, str]] = {}
-        if memory is not None:
-            for session in self._sessions.values():
-                self._recall(session, memory)
 
     # --- what the hall asks ---
 
@@ -135,7 +132,10 @@ class Fleet:
             self.capabilities = capabilities
         except (ValueError, RecursionError):
             self.log.warning("fleet", "the host's capabilities are no JSON: servers are shown none")
+        self._catalog = None
         for session in self._sessions.values():
+            if self._memory is not None:
+                self._recall(session, self._memory)
             if session.spec.lazy and not lazy:
                 continue
             if session.known and not lazy:
@@ -285,7 +285,7 @@ class Fleet:
             known = session.listing, session.probe
             if session.known and self._remembered.get(session.name) != known:
                 self._remembered[session.name] = known
-                memory.keep(session.spec, *known)
+                memory.keep(self._as_shown(session.spec), *known)
 
     def resource_updated(self, server: str, params: Mapping[str, Any]) -> None:
         """A resource that somebody follows has changed."""
@@ -316,8 +316,13 @@ class Fleet:
         if self.listener is not None:
             self.listener.on_catalog()
 
+    def _as_shown(self, spec: ServerSpec) -> ServerSpec:
+        """The server as it is before this host: what it lists may depend on what the host can be asked."""
+        shown = sorted(f"{name} {sorted(each)}" for name, each in self.capabilities.items() if isinstance(each, dict))
+        return spec._replace(digest=f"{spec.digest} {shown}")
+
     def _recall(self, session: Session, memory: Memory) -> None:
-        known = memory.recall(session.spec)
+        known = memory.recall(self._as_shown(session.spec))
         if known is not None:
             self._remembered[session.name] = known
             session.listing, session.known = known[0], True

@@ -20,8 +20,8 @@ def asking(
     scene: Scene, server: str, host: str, *tools: str, entry: dict[str, Any] | None = None, **more: Any
 ) -> Answering:
     """One server that asks, and one host that answers."""
-    settings = more.pop("settings", {})
-    scene.server("a", "interview", "echo", *tools, era=server, entry=entry)
+    settings, script = more.pop("settings", {}), {key: more.pop(key) for key in ("asks_at_start",) if key in more}
+    scene.server("a", "interview", "echo", *tools, era=server, entry=entry, **script)
     return Answering(scene.start(**settings), host, **more)
 
 
@@ -470,15 +470,53 @@ def test_a_hosts_error_ends_what_cannot_be_dismissed(scene: Scene, question: dic
         assert json_of(answer) == [[{"action": "cancel"}]]
 
 
-def test_a_question_that_belongs_to_no_call_reaches_a_handshake_host(scene: Scene) -> None:
-    scene.server("a", "ask", "echo", era="handshake")
-    user = Answering(scene.start(), "handshake")
-    host = user.host
-    text_of(user.call("a__echo", {"text": "up"}))
-    id = host.send("tools/call", {"name": "a__ask", "arguments": {**form(), "method": ELICIT}})
-    question = host.read_until(lambda m: m.get("method") == ELICIT)
-    host.respond(question["id"], {"action": "decline"})
-    assert json_of(host.answer(id))["result"] == {"action": "decline"}
+START = [form("At the start?"), {"method": ROOTS}, sampling("start")]
+
+
+def answers_at_start(scene: Scene) -> list[Any]:
+    """What the server was told to the questions that it put before any call."""
+    said = [m for m in scene.received("a") if str(m.get("id")).startswith("start-")]
+    told = {m["id"]: m.get("result", m.get("error")) for m in said}
+    return [told[id] for id in sorted(told)] if len(told) == len(START) else []
+
+
+def test_questions_that_belong_to_no_call_reach_a_handshake_host_once_it_is_ready(scene: Scene) -> None:
+    scene.server("a", "echo", asks_at_start=START)
+    host = scene.start()
+    params = {"protocolVersion": "2025-11-25", "capabilities": EVERYTHING, "clientInfo": {"name": "h", "version": "1"}}
+    host.request("initialize", params)
+    scene.until(lambda: scene.received("a", "tools/list"), "the server is up, and has asked")
+    host.request("ping")
+    assert not [m for m in host.messages if m.get("method") == ELICIT], "the host has not said that it is ready"
+    host.notify("notifications/initialized")
+    answered: set[Any] = set()
+    for _ in START:
+        question = host.read_until(lambda m: "method" in m and "id" in m and m["id"] not in answered)
+        answered.add(question["id"])
+        host.respond(question["id"], accept(question["method"], question.get("params", {})))
+    form_answer, roots, sampled = scene.until(lambda: answers_at_start(scene), "all are answered")
+    assert form_answer["content"] == {"name": "to At the start?"}
+    assert roots == {"roots": [{"uri": "file:///of/the/host"}]} and sampled["content"]["text"] == "re start"
+
+
+def test_questions_that_belong_to_no_call_are_not_put_to_a_stateless_host(scene: Scene) -> None:
+    user = asking(scene, "handshake", "stateless", asks_at_start=START)
+    assert text_of(user.call("a__echo", {"text": "x"}))
+    form_answer, roots, sampled = scene.until(lambda: answers_at_start(scene), "all are answered")
+    assert form_answer == {"action": "cancel"} and sampled["code"] == -1
+    assert [root["uri"] for root in roots["roots"]] == [scene.workspace.resolve().as_uri()] and not user.asked
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_server_shows_what_it_has_for_hosts_that_can_be_asked(scene: Scene, era: str) -> None:
+    scene.server("a", "echo", {"name": "asker", "if": "elicitation"})
+    listed = []
+    for capabilities in ({}, EVERYTHING, {}):
+        user = Answering(scene.start(), era, capabilities)
+        answer = user.once("tools/list", {}) if era == "stateless" else user.host.request("tools/list")
+        listed.append([tool["name"] for tool in answer["result"]["tools"]])
+        user.host.close()
+    assert listed == [["a__echo"], ["a__asker", "a__echo"], ["a__echo"]], "also from the lists of the last run"
 
 
 def test_a_change_of_the_hosts_roots_reaches_handshake_servers(scene: Scene) -> None:

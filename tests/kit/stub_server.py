@@ -15,6 +15,8 @@ The only argument is the script: JSON text, or the path of a file that holds it.
     page_size, repeat_cursor, endless_pages                 how lists are cut
     delays, errors, raw, stalls        by method: seconds before the answer; an error; lines instead ($ID); silence
     capabilities        added to, or with null taken from, what it declares
+    asks_at_start       questions ({"method", "params"}) that it puts as soon as it is initialized
+                        (a tool with `if` is there only for clients that declare that capability)
     says                lines for stderr at the start
 """
 
@@ -211,6 +213,9 @@ class Stub:
             self.request(id, method, message.get("params") or {})
 
     def hear(self, method, params):
+        if method == "notifications/initialized":
+            for at, question in enumerate(self.script.get("asks_at_start", ())):
+                self.ask(f"start-{at}", question["method"], question.get("params"), lambda answer: None)
         if method == "notifications/cancelled":
             id = params.get("requestId")
             self.listens.pop(id, None)
@@ -298,6 +303,8 @@ class Stub:
 
     def initialize(self, id, params):
         self.greeted = True
+        can = params.get("capabilities") or {}
+        self.tools = [tool for tool in self.tools if tool.get("if") is None or tool["if"] in can]
         offered = params.get("protocolVersion")
         version = self.version or (offered if offered in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[-1])
         result = {"protocolVersion": version, "capabilities": self.capabilities(), "serverInfo": self.info()}
@@ -327,7 +334,7 @@ class Stub:
         self.answer(id, result, method)
 
     def list_tools(self, id, params):
-        shown = [{k: v for k, v in tool.items() if k not in ("does", "with")} for tool in self.tools]
+        shown = [{k: v for k, v in tool.items() if k not in ("does", "with", "if")} for tool in self.tools]
         self.page(id, params, "tools/list", "tools", shown)
 
     def list_resources(self, id, params):

@@ -11,13 +11,15 @@ from kit import Host, M, Scene
 
 HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 STATELESS = "2026-07-28"
-PAIRS = [(host, server) for host in (*HANDSHAKE, STATELESS) for server in ("handshake", "stateless")]
+SERVERS = ("handshake", "stateless")
+PAIRS = [(host, server) for host in (*HANDSHAKE, STATELESS) for server in SERVERS]
+QUESTIONS = [(host, server) for host in ("2025-06-18", "2025-11-25", STATELESS) for server in SERVERS]
 SETTINGS = {"permissions": {"deny": ["alpha__structured(secret:*)"]}}
 LATER = object()
 """Wait for what comes without having been asked for."""
 
 
-def furnish(scene: Scene, era: str) -> None:
+def furnish(scene: Scene, era: str, *more: str) -> None:
     """The one server of every conversation."""
     scene.server(
         "alpha",
@@ -38,6 +40,7 @@ def furnish(scene: Scene, era: str) -> None:
         "whole",
         "ask",
         "input_required",
+        *more,
         era=era,
         instructions="I am a stub.",
         resources=[{"uri": "note://one", "name": "one", "mimeType": "text/plain", "text": "First note"}],
@@ -88,12 +91,56 @@ def steps(host: str, server: str) -> list[Any]:
     return script.steps
 
 
-def _greet(script: Script, version: str) -> None:
+def question_steps(host: str, server: str) -> list[Any]:
+    """A conversation in which the server asks: two rounds, dismissed, sampled; a call that needs the user's word."""
+    script = Script(host == STATELESS)
+    able: dict[str, Any] = {"elicitation": {} if host == "2025-06-18" else {"form": {}}, "sampling": {}}
+    if host != STATELESS:
+        _initialize(script, host, able)
+    size = {"type": "string", "oneOf": [{"const": "s", "title": "Small"}, {"const": "l", "title": "Large"}]}
+    schema = {"type": "object", "properties": {"size": size}}
+    form = {"method": "elicitation/create", "params": {"mode": "form", "message": "Size?", "requestedSchema": schema}}
+    message = {"role": "user", "content": {"type": "text", "text": "Say a word"}}
+    sample = {"method": "sampling/createMessage", "params": {"messages": [message], "maxTokens": 5}}
+    accept = {"action": "accept", "content": {"size": "l"}}
+    word = {"role": "assistant", "content": {"type": "text", "text": "Word"}, "model": "m"}
+    key = "k0" if server == "stateless" else "q1"
+    asked = 0
+    for rounds, answers in (
+        ([[form], [sample]], [accept, word]),
+        ([[form]], [{"action": "decline"}]),
+    ):
+        arguments = {"rounds": rounds}
+        script.call("alpha__interview", arguments, **({"capabilities": able} if host == STATELESS else {}))
+        for at, answer in enumerate(answers):
+            asked += 1
+            script.steps.append(LATER)
+            if host != STATELESS:
+                script.steps.append({"jsonrpc": "2.0", "id": asked, "result": answer})
+                continue
+            name = f"q{at + 1}" if server == "handshake" else key
+            script.ask("tools/call", {
+                "name": "alpha__interview", "arguments": arguments, "inputResponses": {name: answer},
+                "requestState": "<STATE>",
+            }, capabilities=able)
+        script.steps.append(LATER)
+    return script.steps
+
+
+def _initialize(script: Script, version: str, capabilities: dict[str, Any]) -> None:
     script.ask(
         "initialize",
-        {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "raw-host", "version": "1.0"}},
+        {
+            "protocolVersion": version,
+            "capabilities": capabilities,
+            "clientInfo": {"name": "raw-host", "version": "1.0"},
+        },
     )
     script.tell("notifications/initialized")
+
+
+def _greet(script: Script, version: str) -> None:
+    _initialize(script, version, {})
     script.ask("ping", id="ping")
     script.ask("tools/list")
 
