@@ -235,14 +235,6 @@ class Catalog:
         """A result of `server` mentioned `uri`: a read of it will be tried there."""
         self._seen.note(server, uri)
 
-    def shown_uri(self, server: str, uri: str) -> str:
-        """A URI by which the host reaches what `server` calls `uri`: the same one, unless that leads elsewhere."""
-        wrapped = wrap(server, uri)
-        if wrapped in self._resources:
-            return wrapped
-        ways = self.ways(uri)
-        return uri if ways and ways[0] == (server, uri) else wrapped
-
     def _with_template(self, uri: str) -> list[str]:
         """Servers that have a template for `uri`, those with the longest literal part first, then in config order."""
         if self._parsed is None:

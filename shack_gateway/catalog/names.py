@@ -12,6 +12,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
+from ..edits import edits
 from ..errors import clip
 from ..lazy import Pattern
 from ..record import NamedTuple
@@ -163,28 +164,3 @@ def _grams(key: str) -> set[str]:
 def _closeness(a: str, b: str) -> float:
     longest = max(len(a), len(b))
     return 1 - edits(a, b) / longest if longest else 0.0
-
-
-def edits(a: str, b: str) -> int:
-    """Letters to insert, drop, replace or swap with their neighbour to make `b` of `a`.
-
-    One column of the usual table is held in the bits of two integers (Hyyrö 2003), so a comparison costs microseconds.
-    """
-    if not a:
-        return len(b)
-    places: dict[str, int] = {}
-    for at, letter in enumerate(a):
-        places[letter] = places.get(letter, 0) | 1 << at
-    full = (1 << len(a)) - 1
-    last = 1 << (len(a) - 1)
-    up, down, diagonal, before, distance = full, 0, 0, 0, len(a)
-    for letter in b:
-        here = places.get(letter, 0)
-        swapped = ((~diagonal & here) << 1) & before
-        diagonal = ((((here & up) + up) ^ up) | here | down | swapped) & full
-        grown, shrunk = down | (full & ~(diagonal | up)), diagonal & up
-        distance += bool(grown & last) - bool(shrunk & last)
-        grown, shrunk = (grown << 1 | 1) & full, (shrunk << 1) & full
-        up, down = shrunk | (full & ~(diagonal | grown)), grown & diagonal
-        before = here
-    return distance

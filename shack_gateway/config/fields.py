@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
+from ..edits import edits
 from ..errors import clip
 from ..record import NamedTuple
 
@@ -323,26 +324,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that `word` is a misspelling of (one or two edits, less than half of it), or `""`."""
     best, best_edits = "", 3
     for candidate in known:
-        count = min(edits(word, candidate, 2), edits(_fold(word), _fold(candidate), 2))
+        count = min(edits(word, candidate), edits(_fold(word), _fold(candidate)))
         if count < best_edits and 2 * count < max(len(word), len(candidate)):
             best, best_edits = candidate, count
     return best
-
-
-def edits(a: str, b: str, most: int) -> int:
-    """How many letters to insert, drop, change or swap with their neighbour make `a` into `b`; `most + 1` for more."""
-    if abs(len(a) - len(b)) > most:
-        return most + 1
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row, last = row, [i], before
-        for j, y in enumerate(b, 1):
-            count = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                count = min(count, last[j - 2] + 1)
-            row.append(count)
-    return min(row[-1], most + 1)
 
 
 def _fold(word: str) -> str:

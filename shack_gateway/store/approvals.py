@@ -20,10 +20,9 @@ import time
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Any
 
 from ..record import NamedTuple
-from .paths import write_private
+from .paths import is_foreign, write_private
 
 LIFE_SECS = 300.0
 """How long a call may wait for its approval, and the approval for its call."""
@@ -182,7 +181,7 @@ class Approvals:
                 status = os.lstat(os.path.join(self._folder, name))
             except OSError:
                 continue                        # removed at this very moment
-            if stat.S_ISREG(status.st_mode) and not _is_foreign(status):
+            if stat.S_ISREG(status.st_mode) and not is_foreign(status):
                 found.append((digest, end, now - status.st_mtime))
         return found
 
@@ -192,7 +191,7 @@ class Approvals:
             fd = os.open(self._path(digest, end), flags)
             with os.fdopen(fd, "rb") as file:
                 status = os.fstat(fd)
-                if not stat.S_ISREG(status.st_mode) or _is_foreign(status):
+                if not stat.S_ISREG(status.st_mode) or is_foreign(status):
                     return None
                 data = json.loads(file.read(MOST_BYTES))
             hashes, about = data["hashes"], data["about"]
@@ -209,7 +208,7 @@ class Approvals:
             status = os.lstat(self._folder)
         except OSError:
             return False
-        return stat.S_ISDIR(status.st_mode) and not _is_foreign(status)
+        return stat.S_ISDIR(status.st_mode) and not is_foreign(status)
 
     def _set_time(self, path: str) -> None:
         now = self._clock()
@@ -249,9 +248,3 @@ def _removed(path: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _is_foreign(status: Any) -> bool:
-    """True for what somebody else owns or may write (POSIX; Windows keeps the profiles of users apart itself)."""
-    getuid = getattr(os, "getuid", None)
-    return getuid is not None and (status.st_uid != getuid() or bool(status.st_mode & 0o022))

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import os
 from hashlib import sha256
-from typing import Any
 
 from ..catalog.entries import LISTS, PROMPT, RESOURCE, TEMPLATE, TOOL, Item, Listing, read_items
 from ..config.servers import ServerSpec
 from ..log import Log
 from ..wire.splice import elements, members
-from .paths import write_private
+from .paths import is_foreign, write_private
 
 FORMAT = 1
 MOST_BYTES = 32 * 1024 * 1024
@@ -31,7 +30,7 @@ class CatalogCache:
         """The listing that an earlier run kept."""
         try:
             with open(self._path(spec), "rb") as file:
-                if _is_foreign(os.fstat(file.fileno())):
+                if is_foreign(os.fstat(file.fileno())):
                     return None
                 text = file.read(MOST_BYTES).decode()
             found, _ = members(text)
@@ -68,9 +67,3 @@ class CatalogCache:
         # Two servers may be the same command: the name belongs to the identity of what was kept.
         name = sha256(f"{spec.digest} {spec.name}".encode("utf-8", "surrogatepass")).hexdigest()[:40]
         return os.path.join(self._folder, "catalog", f"{name}.json")
-
-
-def _is_foreign(status: Any) -> bool:
-    """True for a file that somebody else owns, or could have written (POSIX; Windows keeps profiles apart itself)."""
-    getuid = getattr(os, "getuid", None)
-    return getuid is not None and (status.st_uid != getuid() or bool(status.st_mode & 0o022))

@@ -34,3 +34,9 @@ def write_private(path: str, data: bytes) -> None:
     except OSError:
         os.unlink(part)
         raise
+
+
+def is_foreign(status: os.stat_result) -> bool:
+    """True for what somebody else owns or may write (POSIX; Windows keeps the profiles of users apart itself)."""
+    getuid = getattr(os, "getuid", None)
+    return getuid is not None and (status.st_uid != getuid() or bool(status.st_mode & 0o022))

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from shack_gateway.catalog.names import assign, edits, fits, hint, joined, nearest
+from shack_gateway.catalog.names import assign, fits, hint, joined, nearest
+from shack_gateway.edits import edits
 
 
 def hashed(name: str) -> str:

@@ -19,6 +19,7 @@ LEFTOVERS = re.compile(r"\.|__pycache__$|build$|dist$|demo-notes$|.*\.egg-info$"
 FLOORS = {
     "__init__": 0,
     "errors": 0.2,  # its tables are records
+    "edits": 0,
     "lazy": 0,
     "record": 0,
     "slot": 0.5,  # the slot knows one of the errors
@@ -46,7 +47,9 @@ FLOORS = {
     "demo": -1,
     "docs": -1,  # stand-alone: import nobody of the house, imported by nobody
 }
-PURE = ("errors", "lazy", "record", "slot", "wire", "catalog", "masking", "config.fields", "pipeline", "eras", "core")
+PURE = (
+    "edits", "errors", "lazy", "record", "slot", "wire", "catalog", "masking", "config.fields", "pipeline", "eras", "core",
+)
 WINDOWLESS = {
     "__future__",
     "abc",
