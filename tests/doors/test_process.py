@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from kit import alive, processes_left, wait_gone
+from kit import alive, processes_left
+from kit.looped import fds, run_clean, until
 from shack_gateway import children
 from shack_gateway.downstream.guard import Guard
 from shack_gateway.downstream.process import MOST_PIECE, TAIL, Launch, Process, find_windows, start
 from shack_gateway.errors import ServerUnavailable
 from shack_gateway.pipes import Outbox, Reader, Writer
 
-PATIENCE = 20.0
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs sh and signals")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes and descriptors are looked up in /proc")
 
@@ -102,11 +102,6 @@ class Stage:
         self.ended += 1
 
 
-async def until(true: Callable[[], object]) -> None:
-    while not true():
-        await asyncio.sleep(0.002)
-
-
 def play(folder: Path, scenario: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
     """Run a scenario; afterwards nothing may carry the scene's marker, and no descriptor may be open that was not."""
 
@@ -117,14 +112,7 @@ def play(folder: Path, scenario: Callable[[Stage], Coroutine[Any, Any, None]]) -
         finally:
             stage.guard.close()
 
-    before = fds()
-    asyncio.run(asyncio.wait_for(main(), PATIENCE))
-    wait_gone(str(folder), 1)
-    assert fds() == before
-
-
-def fds() -> int:
-    return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    run_clean(folder, main)
 
 
 # --- a life ----------------------------------------------------------------------------------------------------------
@@ -606,7 +594,7 @@ def test_a_command_of_windows_is_found_with_its_ending(command: str, env: dict[s
 @posix
 @pytest.mark.parametrize("way", children.WAYS, ids=lambda way: way.__name__.strip("_"))
 def test_every_way_of_noticing_a_death_tells_it_once_and_reaps_only_ours(
-    way: Callable[[asyncio.AbstractEventLoop, subprocess.Popen[bytes], Callable[[int], None]], bool],
+    tmp_path: Path, way: Callable[[asyncio.AbstractEventLoop, subprocess.Popen[bytes], Callable[[int], None]], bool],
 ) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -628,9 +616,7 @@ def test_every_way_of_noticing_a_death_tells_it_once_and_reaps_only_ours(
         if sys.platform != "win32" and way is children.WAYS[1]:
             assert signal.getsignal(signal.SIGCHLD) in (signal.SIG_DFL, None)
 
-    before = fds()
-    asyncio.run(asyncio.wait_for(main(), PATIENCE))
-    assert fds() == before
+    run_clean(tmp_path, main)
 
 
 @linux

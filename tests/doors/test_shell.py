@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from kit import processes_left, wait_gone
+from kit import processes_left
+from kit.looped import fds, run_clean, until
 from shack_gateway.downstream.guard import Guard
 from shack_gateway.pipeline.chain import HookRun
 from shack_gateway.shell import MOST_WORDS, Shell
@@ -19,7 +20,6 @@ from shack_gateway.slot import Drive
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sh commands; cmd is untested")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes and descriptors are looked up in /proc")
-PATIENCE = 20.0
 
 
 class Stage:
@@ -44,11 +44,6 @@ class Stage:
         return runs[0]
 
 
-async def until(true: Callable[[], object]) -> None:
-    while not true():
-        await asyncio.sleep(0.002)
-
-
 def play(folder: Path, scenario: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
     """Run a scenario; at its end nothing may be left running, and no descriptor open."""
 
@@ -61,14 +56,7 @@ def play(folder: Path, scenario: Callable[[Stage], Coroutine[Any, Any, None]]) -
             await asyncio.sleep(0.01)
             stage.guard.close()
 
-    before = fds()
-    asyncio.run(asyncio.wait_for(main(), PATIENCE))
-    wait_gone(str(folder), 2)
-    assert fds() == before
-
-
-def fds() -> int:
-    return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    run_clean(folder, main)
 
 
 @pytest.mark.parametrize(
