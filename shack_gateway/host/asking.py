@@ -59,19 +59,22 @@ class HostQuestions:
                 self._send(line)
 
     def ask(
-        self, method: str, params: Mapping[str, Any], progress: Callable[[dict[str, Any]], None] | None = None
+        self, server: str, method: str, params: Mapping[str, Any],
+        progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Asked | None:
-        """Ask; the question settles with the answer, or with why there is none. None when too much is asked already."""
+        """Ask; the question settles with the answer, or with why there is none. None when too much is asked already.
+
+        The host knows one server, the gateway: `_meta` says whose question this is.
+        """
         if len(self._timers) >= MOST_OPEN:
             return None
         question = self._peer.ask(method, progress)
         meta = dialect.forwarded_meta(params.get("_meta"))
         meta.pop(dialect.RELATED_TASK_KEY, None)
+        meta[dialect.ORIGIN_KEY] = server
         if progress is not None:
             meta["progressToken"] = question.id
-        found = {key: value for key, value in params.items() if key != "_meta"}
-        if meta:
-            found["_meta"] = meta
+        found = {**params, "_meta": meta}
         line = request_line(question.id, method, encode(found))
         if self.ready:
             self._send(line)

@@ -79,7 +79,7 @@ class Interview:
         fit = asking.for_host(method, params, self._asked.tongue.version, dialect.STATELESS, page)
         if isinstance(fit, str):
             raise _Unanswered(f"The server `{server}` asks for input that this host cannot give: {fit}.")
-        asked = self._questions.ask(method, fit)
+        asked = self._questions.ask(server, method, fit)
         if asked is None:
             raise _Unanswered("The host has too many questions open.")
         try:

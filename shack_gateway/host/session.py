@@ -315,7 +315,7 @@ class HostSession:
         fit = asking.for_host(method, params, handshake.tongue.version, asked.version)
         if isinstance(fit, str):
             return fit
-        found = self._questions.ask(method, fit, asked.progress)
+        found = self._questions.ask(asked.server, method, fit, asked.progress)
         if found is None:
             return "the host has too many questions open"
         number = asked.call.number if asked.call is not None else 0

@@ -22,7 +22,7 @@ LOG_LEVEL_KEY = _PREFIX + "logLevel"
 SUBSCRIPTION_KEY = _PREFIX + "subscriptionId"
 SERVER_KEY = _PREFIX + "serverInfo"
 ORIGIN_KEY = "dev.shack/server"
-"""Our own key in a result's `_meta`: which server it came from (`serverInfo` towards the host names the gateway)."""
+"""Our own key in `_meta`: which server a result or a question came from (the host knows the gateway only)."""
 
 RELATED_TASK_KEY = _PREFIX + "related-task"
 """Says to which task a message belongs (MCP 2025-11-25); means nothing to a host that was told of no task."""
