@@ -228,12 +228,13 @@ class Questions:
         """The host has come back: give the server its answers; the question to wait for."""
         question, parked.handle = parked.question, ""
         self._restart(parked)
+        # Also where the call has ended meanwhile: the question may have been another call's.
+        for key in [key for key in parked.outstanding if key in responses]:
+            self._reply(parked.outstanding.pop(key), responses[key])
         if question.settled:
             return question
         question.progress, question.call = call.context.progress, call
         question.level = call.context.log_level
-        for key in [key for key in parked.outstanding if key in responses]:
-            self._reply(parked.outstanding.pop(key), responses[key])
         if parked.outstanding:
             parked.timer = self._loop.call_later(COLLECT_SECS, self._hand_over, parked)
         return question
@@ -268,12 +269,20 @@ class Questions:
     # --- the end ---
 
     def over(self, question: Question, cancelled: bool = False) -> None:
-        """A call has come to its end: what it asked need not be answered any more."""
+        """A call has come to its end: what it asked need not be answered any more.
+
+        A question that nobody answered may have been another call's, then it is put to that one's host.
+        """
         parked = self._parked.pop(question.id, None)
         if parked is not None:
             parked.stop_timer()
-            for request in parked.outstanding.values():
-                self._dismiss(request)
+            left, parked.outstanding = parked.outstanding, {}
+            for request in left.values():
+                other = (None, False) if cancelled else self._whose(request.method, request.params)
+                if other[0] is not None:
+                    self._ask(request, *other)
+                else:
+                    self._dismiss(request)
         for id, forwarded in list(self._forwarded.items()):
             mine = forwarded.question is not None and forwarded.question.id == question.id
             if mine and (cancelled or forwarded.only):

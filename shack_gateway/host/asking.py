@@ -48,6 +48,7 @@ class HostQuestions:
         self._peer, self._send, self._later, self._secs = peer, send, later, secs
         self._timers: dict[int, Timer] = {}
         self._unsent: list[bytes] = []
+        self._closed = False
         self.ready = False
 
     def begin(self) -> None:
@@ -62,11 +63,12 @@ class HostQuestions:
         self, server: str, method: str, params: Mapping[str, Any],
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Asked | None:
-        """Ask; the question settles with the answer, or with why there is none. None when too much is asked already.
+        """Ask; the question settles with the answer, or with why there is none. None for a host that has left, or has
+        too much to answer already.
 
         The host knows one server, the gateway: `_meta` says whose question this is.
         """
-        if len(self._timers) >= MOST_OPEN:
+        if self._closed or len(self._timers) >= MOST_OPEN:
             return None
         question = self._peer.ask(method, progress)
         meta = dialect.forwarded_meta(params.get("_meta"))
@@ -108,6 +110,7 @@ class HostQuestions:
 
     def close(self) -> None:
         """The host is gone: nothing will be answered."""
+        self._closed = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

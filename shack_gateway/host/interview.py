@@ -81,7 +81,7 @@ class Interview:
             raise _Unanswered(f"The server `{server}` asks for input that this host cannot give: {fit}.")
         asked = self._questions.ask(server, method, fit)
         if asked is None:
-            raise _Unanswered("The host has too many questions open.")
+            raise _Unanswered("The host has left, or has too many questions open.")
         try:
             answer = await asked.question
         except Cancelled:

@@ -317,7 +317,7 @@ class HostSession:
             return fit
         found = self._questions.ask(asked.server, method, fit, asked.progress)
         if found is None:
-            return "the host has too many questions open"
+            return "the host has left, or has too many questions open"
         number = asked.call.number if asked.call is not None else 0
         self._gateway.note_question(asked.server, number, method, params)
 

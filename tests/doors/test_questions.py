@@ -391,6 +391,54 @@ def test_a_question_belongs_to_the_call_that_was_started_last(scene: Scene) -> N
     assert user.host.answer(first)["result"]["resultType"] == "complete"
 
 
+def test_an_answer_reaches_its_question_when_the_call_that_carried_it_has_ended(scene: Scene) -> None:
+    user = asking(scene, "handshake", "stateless", "sleep")
+    meta = {"_meta": Host.meta(EVERYTHING)}
+    late = {"name": "a__interview", "arguments": rounds([form("first")], [form("of the older")])}
+    older = user.host.send("tools/call", {**late, **meta})
+    asked = user.host.answer(older)["result"]
+    slept = {"name": "a__sleep", "arguments": {"secs": 0.4}}
+    younger = user.host.send("tools/call", {**slept, **meta})
+    user.host.settle()
+    older = user.host.send("tools/call", {**late, **user.responses(asked), **meta})
+    carried = user.host.answer(younger)["result"]
+    assert carried["resultType"] == "input_required", "the younger call is taken to ask"
+    time.sleep(0.6)  # by now the server has answered the younger call: it never asked
+    ended = user.host.ask("tools/call", {**slept, **user.responses(carried)}, capabilities=EVERYTHING)
+    assert ended["result"]["resultType"] == "complete"
+    said = json_of(user.host.answer(older))
+    assert [each[0]["content"]["name"] for each in said] == ["to first", "to of the older"]
+
+
+def test_a_question_that_its_carrier_never_answers_is_put_to_another_call(scene: Scene) -> None:
+    user = asking(scene, "handshake", "stateless", "sleep")
+    meta = {"_meta": Host.meta(EVERYTHING)}
+    late = {"name": "a__interview", "arguments": rounds([form("first")], [form("again")])}
+    older = user.host.send("tools/call", {**late, **meta})
+    asked = user.host.answer(older)["result"]
+    slept = {"name": "a__sleep", "arguments": {"secs": 0.4}}
+    younger = user.host.send("tools/call", {**slept, **meta})
+    user.host.settle()
+    older = user.host.send("tools/call", {**late, **user.responses(asked), **meta})
+    carried = user.host.answer(younger)["result"]
+    time.sleep(0.6)
+    state = {"requestState": carried["requestState"], "inputResponses": {}}
+    ended = user.host.ask("tools/call", {**slept, **state}, capabilities=EVERYTHING)
+    assert ended["result"]["resultType"] == "complete"
+    asked = user.host.answer(older)["result"]
+    answer = user.host.ask("tools/call", {**late, **user.responses(asked)}, capabilities=EVERYTHING)
+    assert json_of(answer)[1][0]["content"]["name"] == "to again"
+
+
+def test_questions_to_a_host_that_has_left_are_dismissed_also_those_behind(scene: Scene) -> None:
+    user = asking(scene, "handshake", "handshake")
+    user.host.send("tools/call", {"name": "a__interview", "arguments": rounds([form("1")], [form("2")])})
+    user.host.read_until(lambda m: m.get("method") == ELICIT)
+    assert user.host.close() == 0
+    assert len([m for m in scene.received("a") if m.get("result") == {"action": "cancel"}]) == 2
+    assert sum(m.get("method") == ELICIT for m in user.host.messages) == 1
+
+
 # --- bad servers and bad hosts ---------------------------------------------------------------------------------------
 
 

@@ -86,6 +86,12 @@ def missing(needs: str) -> str:
     return "" if os.access(value, os.X_OK) else f"{needs}: {value} is no program"
 
 
+def missing_package(name: str) -> str:
+    """Why a package of the node folder cannot be used; empty when it can."""
+    folder = f"{SCOPE}/{name}"
+    return missing(NODE) or ("" if Path(os.environ[NODE], folder).is_dir() else f"{NODE}: there is no {folder} in it")
+
+
 def unusable(server: Server) -> str:
     """Why a server cannot be run here; empty when it can."""
     if server.name == "git" and not shutil.which("git"):

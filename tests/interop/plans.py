@@ -183,7 +183,7 @@ def steps(server: str, workspace: Path) -> list[Step]:
 def towards_gateway(step: Step, server: str, mode: str) -> Step:
     """The same step as a host of the gateway writes it."""
     word = step["do"]
-    if word == "together":
+    if word in ("together", "series"):
         return {**step, "steps": [towards_gateway(inner, server, mode) for inner in step["steps"]]}
     if word == "until":
         return {**step, "step": towards_gateway(step["step"], server, mode)}

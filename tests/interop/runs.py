@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from kit.host import ROOT
 
+from . import asking
 from .installed import CLIENTS, HERE, Client, Server, behind, entry, host_command, missing, unusable
 from .plans import Step, steps, towards_gateway
 
@@ -19,6 +21,9 @@ RUN_SECONDS = 120
 """A run of all servers takes about five seconds; past this the driver is ended."""
 PATIENT = {"start_timeout_secs": 60, "list_wait_secs": 60, "probe_timeout_secs": 30}
 """Seven servers start at once here, next to whatever else the machine does: none is to count as silent."""
+
+SIDE_BY_SIDE = 3
+"""Runs of hosts that are asked; more would only wait for the processor."""
 
 Report = dict[str, Any]
 
@@ -29,6 +34,7 @@ class Through:
     def __init__(self, report: Report, servers: list[Server], folder: Path) -> None:
         self.report, self.servers, self.folder = report, servers, folder
         self.answers: dict[str, list[Any]] = {}
+        self.named: dict[str, dict[str, Any]] = {}
 
     def wire(self, name: str) -> list[list[tuple[str, bytes]]]:
         """The recorded conversations under a name (`host`, or a server's), one for each process that had one."""
@@ -99,12 +105,101 @@ class Runs:
             run.answers[server.name], rest = rest[:count], rest[count:]
 
     def _fresh(self, name: str) -> Path:
-        """A folder for one run; a run that failed fails each test that asks for it, and is not tried again."""
-        folder = self._folder / name
-        if folder.exists():
-            pytest.fail(f"the run {name} failed before, in the first test that asked for it")
-        folder.mkdir()
-        return folder
+        return fresh(self._folder, name)
+
+
+class AskedRuns:
+    """The same for the hosts that can be asked and the servers that ask (asking.py).
+
+    The runs of all hosts that the chosen tests need are made at the first asking, a few side by side: much of their
+    time they wait, for programs that start and for the user that they play.
+    """
+
+    def __init__(self, folder: Path, hosts: set[str]) -> None:
+        self._folder = folder
+        self._hosts = [client for client in CLIENTS if client.name in hosts and not missing(client.needs)]
+        self._pool = ThreadPoolExecutor(SIDE_BY_SIDE)
+        self._made: dict[str, tuple[Future[dict[str, dict[str, Any]]], Future[Through]]] = {}
+        self._more: dict[str, Through] = {}
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir()
+        self._replies = asking.replies(self.workspace)
+
+    def of(self, client: Client) -> tuple[dict[str, dict[str, Any]], Through]:
+        """What each server gave directly, by the names of the behaviours, and the run through the gateway."""
+        if not self._made:
+            for each in self._hosts:
+                folder = fresh(self._folder, each.name)
+                self._made[each.name] = (self._pool.submit(self._direct, each, folder),
+                                         self._pool.submit(self._through, each, folder))
+        direct, through = self._made[client.name]
+        return direct.result(), through.result()
+
+    def _direct(self, client: Client, folder: Path) -> dict[str, dict[str, Any]]:
+        folder = fresh(folder, "direct")
+        connections, names = {}, {}
+        for server in askers(client):
+            plan = asking.alone(server.name, client.era == server.era == "stateless")
+            connections[server.name] = {
+                **entry(server, self.workspace, folder), "mode": client.mode, "cwd": str(self.workspace),
+                "steps": [behaviour.step for behaviour in plan], "replies": self._replies}
+            connections[server.name]["env"]["PATH"] = os.environ["PATH"]
+            names[server.name] = [behaviour.name for behaviour in plan]
+        report = drive(client, connections, folder)
+        return {name: dict(zip(names[name], part["answers"], strict=True)) for name, part in report.items()}
+
+    def _through(self, client: Client, folder: Path) -> Through:
+        """The last questions are the end of the host: it is gone while two servers wait for it."""
+        plans = {server.name: asking.behind_the_gateway(server.name, client) for server in askers(client)}
+        last = [towards_gateway(step, name, "full")
+                for name in plans if name != asking.EVERYTHING.name for step in asking.leaving(name)]
+        end = {"do": "together", "steps": last}
+        return self._played(client, plans, "full", fresh(folder, "through"), [end])
+
+    def progressive(self, client: Client) -> Through:
+        """The same host before the four tools of progressive mode; all that ends in an answer."""
+        plans = {server.name: asking.answered(server.name) for server in askers(client) if server in asking.OURS}
+        return self._once(client, plans, "progressive")
+
+    def mute(self, client: Client) -> Through:
+        """The same host when it cannot be asked."""
+        plans = {server.name: asking.in_vain(server.name) for server in askers(client) if server in asking.OURS}
+        return self._once(client, plans, "full", can_be_asked=False)
+
+    def _once(self, client: Client, plans: dict[str, Any], mode: str, can_be_asked: bool = True) -> Through:
+        name = f"{client.name}-{mode if can_be_asked else 'mute'}"
+        if name not in self._more:
+            self._more[name] = self._played(client, plans, mode, fresh(self._folder, name), [], can_be_asked)
+        return self._more[name]
+
+    def _played(self, client: Client, plans: dict[str, Any], mode: str, folder: Path, last: list[Step],
+                can_be_asked: bool = True) -> Through:
+        """A run through the gateway, with what each server is put through side by side."""
+        servers = [server for server in askers(client) if server.name in plans]
+        steps = [{"do": "series", "within": RUN_SECONDS, "steps": [
+            towards_gateway(behaviour.step, name, mode) for behaviour in plan]} for name, plan in plans.items()]
+        connection = {**gateway(servers, mode, self.workspace, folder), "mode": client.mode,
+                      "steps": [{"do": "together", "within": RUN_SECONDS, "steps": steps}, *last]}
+        if can_be_asked:
+            connection["replies"] = self._replies
+        run = Through(drive(client, {"gateway": connection}, folder)["gateway"], servers, folder)
+        for (name, plan), part in zip(plans.items(), run.report["answers"][0]["result"], strict=True):
+            run.named[name] = dict(zip([behaviour.name for behaviour in plan], part["result"], strict=True))
+        return run
+
+
+def fresh(folder: Path, name: str) -> Path:
+    """A folder for one run; a run that failed fails each test that asks for it, and is not tried again."""
+    folder = folder / name
+    if folder.exists():
+        pytest.fail(f"the run {name} failed before, in the first test that asked for it")
+    folder.mkdir()
+    return folder
+
+
+def askers(client: Client) -> list[Server]:
+    """The servers that a host is asked by, as far as they can be run here."""
+    return [server for server in asking.askers_of(client) if not unusable(server)]
 
 
 def usable(client: Client) -> list[Server]:

@@ -1,6 +1,7 @@
 """A host built on the Python SDK 1.x (handshake era only); see steps.py for plan and report."""
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +10,15 @@ import mcp.types as types
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from pydantic import AnyUrl
+from replies import Replies
 from steps import Noted, main, plain, walk
 
 
 class Link:
     """The words of a plan, in this SDK."""
 
-    def __init__(self, session: ClientSession) -> None:
-        self._session = session
+    def __init__(self, session: ClientSession, replies: Replies | None) -> None:
+        self._session, self._replies = session, replies
 
     async def tools(self) -> Any:
         return {"result": plain(await self._session.list_tools())}
@@ -53,7 +55,7 @@ class Link:
         return {"result": plain(await self._session.send_ping())}
 
     async def call(self, name: str, arguments: dict[str, Any] | None = None, progress: bool = False,
-                   meta: dict[str, Any] | None = None, cancel_at_progress: int = 0) -> Any:
+                   meta: dict[str, Any] | None = None, cancel_at_progress: int = 0, cancel_when_asked: str = "") -> Any:
         heard: list[list[Any]] = []
         enough = anyio.Event()
 
@@ -62,33 +64,57 @@ class Link:
             if len(heard) == cancel_at_progress:
                 enough.set()
 
+        if cancel_when_asked:
+            assert self._replies is not None
+            asked = self._replies.asked.until("elicitation/create", cancel_when_asked)
+            return await self._cancelled(name, arguments, on_progress, asked)
         if cancel_at_progress:
-            return await self._cancelled(name, arguments, on_progress, enough)
+            return await self._cancelled(name, arguments, on_progress, enough.wait())
         answer = await self._session.call_tool(
             name, arguments, progress_callback=on_progress if progress else None, meta=meta)
         return {"result": plain(answer), **({"progress": heard} if progress else {})}
 
-    async def _cancelled(self, name: str, arguments: Any, on_progress: Any, enough: anyio.Event) -> Any:
+    async def _cancelled(self, name: str, arguments: Any, on_progress: Any, enough: Awaitable[None]) -> Any:
         # This SDK tells the server nothing when a caller gives up, so the driver does as a careful host would:
         # it reads the id the next request will have, and sends the notification itself.
-        number = self._session._request_id
         outcome: dict[str, Any] = {"cancelled": True}
+        number = -1
 
         async def ask(scope: anyio.CancelScope) -> None:
+            nonlocal number
             with scope:
                 outcome.clear()
+                number = self._session._request_id
                 outcome.update({"result": plain(await self._session.call_tool(
                     name, arguments, progress_callback=on_progress))})
 
         scope = anyio.CancelScope()
         async with anyio.create_task_group() as group:
             group.start_soon(ask, scope)
-            await enough.wait()
+            await enough
             params = types.CancelledNotificationParams(requestId=number, reason="enough seen")
             await self._session.send_notification(types.ClientNotification(
                 types.CancelledNotification(method="notifications/cancelled", params=params)))
             scope.cancel()
         return outcome or {"cancelled": True}
+
+
+def handlers(replies: Replies) -> dict[str, Any]:
+    """The three callbacks of this SDK."""
+    async def reply(method: str, params: Any, kind: Any) -> Any:
+        rule = await replies.to(method, params and plain(params))
+        return types.ErrorData(**rule["error"]) if "error" in rule else kind.model_validate(rule["answer"])
+
+    async def elicitation(_: Any, params: types.ElicitRequestParams) -> Any:
+        return await reply("elicitation/create", params, types.ElicitResult)
+
+    async def sampling(_: Any, params: types.CreateMessageRequestParams) -> Any:
+        return await reply("sampling/createMessage", params, types.CreateMessageResult)
+
+    async def roots(_: Any) -> Any:
+        return await reply("roots/list", None, types.ListRootsResult)
+
+    return {"elicitation_callback": elicitation, "sampling_callback": sampling, "list_roots_callback": roots}
 
 
 async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) -> None:
@@ -98,14 +124,16 @@ async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) 
 
     where = StdioServerParameters(
         command=wanted["command"], args=wanted["args"], env=wanted.get("env"), cwd=wanted.get("cwd"))
+    replies = Replies(wanted["replies"], noted, report) if "replies" in wanted else None
+    more = handlers(replies) if replies else {}
     async with stdio_client(where) as (read, write):
-        async with ClientSession(read, write, timedelta(seconds=60), message_handler=on_message) as session:
+        async with ClientSession(read, write, timedelta(seconds=60), message_handler=on_message, **more) as session:
             greeted = await session.initialize()
             report.update({
                 "version": greeted.protocolVersion, "server": plain(greeted.serverInfo),
                 "capabilities": plain(greeted.capabilities), "instructions": greeted.instructions,
-                "answers": await walk(Link(session), wanted["steps"], noted),
             })
+            await walk(Link(session, replies), wanted, noted, report)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import mcp_types as types
 from mcp import Client, StdioServerParameters
+from replies import Replies
 from steps import Noted, main, plain, walk
 
 # The methods that only the handshake era has are used on purpose.
@@ -17,8 +18,8 @@ warnings.simplefilter("ignore")
 class Link:
     """The words of a plan, in this SDK."""
 
-    def __init__(self, client: Client, stack: contextlib.AsyncExitStack) -> None:
-        self._client, self._stack = client, stack
+    def __init__(self, client: Client, stack: contextlib.AsyncExitStack, replies: Replies | None) -> None:
+        self._client, self._stack, self._replies = client, stack, replies
 
     async def tools(self) -> Any:
         return {"result": plain(await self._client.list_tools())}
@@ -64,9 +65,15 @@ class Link:
         return {"result": plain(await self._client.send_ping())}
 
     async def call(self, name: str, arguments: dict[str, Any] | None = None, progress: bool = False,
-                   meta: dict[str, Any] | None = None, cancel_at_progress: int = 0) -> Any:
+                   meta: dict[str, Any] | None = None, cancel_at_progress: int = 0, cancel_when_asked: str = "",
+                   once: bool = False) -> Any:
+        if once:
+            # What is asked is the answer here, and nobody comes back with one to it.
+            return {"result": plain(await self._client.session.call_tool(name, arguments, allow_input_required=True))}
         heard: list[list[Any]] = []
         scope = anyio.CancelScope()
+        if cancel_when_asked:
+            return await self._cancelled_when_asked(name, arguments, cancel_when_asked)
 
         async def on_progress(done: float, total: float | None, message: str | None) -> None:
             heard.append([done, total, message])
@@ -80,6 +87,37 @@ class Link:
             return {"result": plain(answer), **({"progress": heard} if progress else {})}
         return {"cancelled": True}
 
+    async def _cancelled_when_asked(self, name: str, arguments: Any, tag: str) -> Any:
+        outcome: dict[str, Any] = {"cancelled": True}
+
+        async def ask() -> None:
+            outcome.update({"result": plain(await self._client.call_tool(name, arguments))})
+
+        assert self._replies is not None
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await self._replies.asked.until("elicitation/create", tag)
+            group.cancel_scope.cancel()
+        return outcome
+
+
+def handlers(replies: Replies) -> dict[str, Any]:
+    """The three callbacks of this SDK; in the stateless era it calls them itself, for what a result asks."""
+    async def reply(method: str, params: Any, kind: Any) -> Any:
+        rule = await replies.to(method, params and plain(params))
+        return types.ErrorData(**rule["error"]) if "error" in rule else kind.model_validate(rule["answer"])
+
+    async def elicitation(_: Any, params: types.ElicitRequestParams) -> Any:
+        return await reply("elicitation/create", params, types.ElicitResult)
+
+    async def sampling(_: Any, params: types.CreateMessageRequestParams) -> Any:
+        return await reply("sampling/createMessage", params, types.CreateMessageResult)
+
+    async def roots(_: Any) -> Any:
+        return await reply("roots/list", None, types.ListRootsResult)
+
+    return {"elicitation_callback": elicitation, "sampling_callback": sampling, "list_roots_callback": roots}
+
 
 async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) -> None:
     async def on_message(message: Any) -> None:
@@ -88,14 +126,16 @@ async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) 
 
     where = StdioServerParameters(
         command=wanted["command"], args=wanted["args"], env=wanted.get("env"), cwd=wanted.get("cwd"))
-    client = Client(where, mode=wanted.get("mode", "auto"), read_timeout_seconds=60, message_handler=on_message)
+    replies = Replies(wanted["replies"], noted, report) if "replies" in wanted else None
+    client = Client(where, mode=wanted.get("mode", "auto"), read_timeout_seconds=60, message_handler=on_message,
+                    **(handlers(replies) if replies else {}))
     async with client, contextlib.AsyncExitStack() as stack:
         server = client.server_info
         report.update({
             "version": client.protocol_version, "server": plain(server) if server else None,
             "capabilities": plain(client.server_capabilities), "instructions": client.instructions,
-            "answers": await walk(Link(client, stack), wanted["steps"], noted),
         })
+        await walk(Link(client, stack, replies), wanted, noted, report)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 // The part that both JavaScript client drivers share: walks the steps of a plan and writes the report (see steps.py).
-import { readFileSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
@@ -14,6 +14,7 @@ export const load = createRequire(path.join(process.env.SHACK_TEST_NODE_DIR, "pa
 export class Noted {
   all = [];
   mark = 0;
+  leave = () => {};
   #waiting = [];
   add(method, params) {
     this.all.push({ method, params });
@@ -58,6 +59,11 @@ async function one(link, { do: word, within = STEP_SECONDS, ...step }, noted) {
     if (word === "together") {
       return { result: await Promise.all(step.steps.map((inner) => one(link, inner, noted))) };
     }
+    if (word === "series") {
+      const result = [];
+      for (const inner of step.steps) result.push(await one(link, inner, noted));
+      return { result };
+    }
     if (word === "until") return await until(link, step.step, step.holds, noted);
     if (word === "heard") return { result: await noted.until(step.method, step.holds ?? "") };
     if (word === "pause") {
@@ -82,7 +88,7 @@ async function until(link, step, holds, noted) {
 }
 
 /** The calls that both SDKs spell alike; `client.callTool` differs and is handed in. */
-export function commonLink(client, callTool) {
+export function commonLink(client, callTool, replies) {
   const wrap = (method) => async (step) => ({ result: await method(step) });
   return {
     tools: wrap(() => client.listTools()),
@@ -96,14 +102,19 @@ export function commonLink(client, callTool) {
     log: wrap(({ level }) => client.setLoggingLevel(level)),
     watch: wrap(({ uri }) => client.subscribeResource({ uri })),
     ping: wrap(() => client.ping()),
-    call: async ({ name, arguments: given, progress, meta, cancel_at_progress: stop }) => {
+    call: async ({ name, arguments: given, progress, meta, cancel_at_progress: stop, cancel_when_asked: tag, once }) => {
       const heard = [];
       const giveUp = new AbortController();
       const onprogress = (note) => {
         heard.push([note.progress, note.total ?? null, note.message ?? null]);
         if (heard.length === stop) giveUp.abort("enough seen");
       };
-      const options = { signal: giveUp.signal, ...(progress || stop ? { onprogress } : {}) };
+      const options = {
+        signal: giveUp.signal, ...(progress || stop ? { onprogress } : {}),
+        // What is asked is the answer then, and nobody comes back with one to it.
+        ...(once ? { allowInputRequired: true } : {}),
+      };
+      if (tag) replies.asked.until("elicitation/create", tag).then(() => giveUp.abort("was asked"));
       try {
         const result = await callTool({ name, arguments: given, ...(meta ? { _meta: meta } : {}) }, options);
         return { result, ...(progress ? { progress: heard } : {}) };
@@ -119,21 +130,27 @@ export function commonLink(client, callTool) {
 export async function main(connect) {
   const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
   const report = {};
+  /** The host is gone from one moment to the next; what it has seen until then is told. */
+  const leave = () => {
+    writeSync(1, JSON.stringify(report) + "\n");
+    process.exit(0);
+  };
   await Promise.all(Object.entries(plan.connections).map(async ([name, wanted]) => {
     const noted = new Noted();
+    noted.leave = leave;
+    report[name] = { notifications: noted.all };
     try {
-      const { client, link, about } = await connect(wanted, noted);
+      const { client, link, about, replies } = await connect(wanted, noted);
       const answers = [];
+      Object.assign(report[name], about, { answers, ...(replies ? { questions: replies.asked.all } : {}) });
       for (const step of wanted.steps) {
         if (step.do !== "heard") noted.mark = noted.all.length;
         answers.push(await one(link, step, noted));
       }
-      report[name] = { ...about, answers };
       await client.close();
     } catch (error) {
-      report[name] = { failed: told(error) };
+      report[name].failed = told(error);
     }
-    report[name].notifications = noted.all;
   }));
   process.stdout.write(JSON.stringify(report) + "\n", () => process.exit(0));
 }

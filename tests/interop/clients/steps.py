@@ -4,16 +4,19 @@ A plan is `{"connections": {NAME: {"command", "args", "env", "cwd", "mode", "ste
 plan are open side by side. A step is `{"do": WORD, ...}`: WORD is a method of the driver's `Link`, or one of
 
     together {steps}                    all of them at once
+    series {steps}                      one after the other, as part of a `together`
     until {step, holds}                 the step again and again, until its answer holds the text
     heard {method, holds}               waits for a notification whose params hold the text, since the step before began
     pause {seconds}
 
-The report holds, per connection, what was negotiated, one answer per step, and every notification. Runs under the SDK's
-own interpreter: standard library, anyio and the SDK only.
+A connection may have `replies` too: see replies.py. The report holds, per connection, what was negotiated, one answer
+per step, every notification, and every question. Runs under the SDK's own interpreter: standard library, anyio and the
+SDK only.
 """
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -29,6 +32,7 @@ class Noted:
     def __init__(self) -> None:
         self.all: list[dict[str, Any]] = []
         self.mark = 0
+        self.leave: Callable[[], None] = lambda: None
         self._news = anyio.Event()
 
     def add(self, method: str, params: Any) -> None:
@@ -60,13 +64,13 @@ def told(error: BaseException) -> dict[str, Any]:
     return {"raised": f"{type(error).__name__}: {error}"}
 
 
-async def walk(link: Any, steps: list[dict[str, Any]], noted: Noted) -> list[Any]:
-    answers: list[Any] = []
-    for step in steps:
+async def walk(link: Any, wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) -> None:
+    answers = report["answers"] = list[Any]()
+    for step in wanted["steps"]:
         if step["do"] != "heard":
             noted.mark = len(noted.all)
         answers.append(await one(link, dict(step), noted))
-    return answers
+    report["walked"] = True
 
 
 async def one(link: Any, step: dict[str, Any], noted: Noted) -> Any:
@@ -76,6 +80,8 @@ async def one(link: Any, step: dict[str, Any], noted: Noted) -> Any:
         with anyio.fail_after(limit):
             if word == "together":
                 return await together(link, step["steps"], noted)
+            if word == "series":
+                return {"result": [await one(link, dict(inner), noted) for inner in step["steps"]]}
             if word == "until":
                 return await until(link, step["step"], step["holds"], noted)
             if word == "heard":
@@ -118,14 +124,20 @@ def main(connect: Connect) -> None:
         plan = json.load(file)
     report: dict[str, Any] = {}
 
+    def leave() -> None:
+        """The host is gone from one moment to the next; what it has seen until then is told."""
+        print(json.dumps(report), flush=True)
+        os._exit(0)
+
     async def open_one(name: str, wanted: dict[str, Any]) -> None:
         noted = Noted()
+        noted.leave = leave
         part = report[name] = {"notifications": noted.all}
         try:
             await connect(wanted, noted, part)
         except Exception as error:
             # SDK 1.x raises out of its reader when a message comes while it closes: what was heard until then counts.
-            part["closing" if "answers" in part else "failed"] = told(error)
+            part["closing" if "walked" in part else "failed"] = told(error)
 
     async def everything() -> None:
         async with anyio.create_task_group() as group:
