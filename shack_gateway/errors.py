@@ -28,6 +28,8 @@ INTERNAL_ERROR = -32603
 RESOURCE_NOT_FOUND = -32002
 UNSUPPORTED_VERSION = -32022
 MISSING_CAPABILITY = -32021
+URL_ELICITATION = -32042
+"""A server of 2025-11-25 wants the user to visit a URL first."""
 
 MOST_TEXT = 4096
 """Characters of one message towards the host; the log has the rest under the same call number."""

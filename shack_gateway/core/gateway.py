@@ -15,7 +15,7 @@ from ..catalog import meta_tools
 from ..catalog.entries import PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog, Way
 from ..catalog.names import hint
 from ..catalog.render import Lists
-from ..errors import INVALID_PARAMS, RESOURCE_NOT_FOUND, RequestError, clip
+from ..errors import EXPIRED, INVALID_PARAMS, RESOURCE_NOT_FOUND, RequestError, clip
 from ..pipeline import call as calls
 from ..pipeline.call import Call, Complete, Context, Failed, InputRequired, Outcome
 from ..pipeline.chain import Chain
@@ -63,13 +63,19 @@ class Gateway:
         except RequestError as error:
             return self._chain.seal(Failed(error.kind, error.what, data=error.data))
 
-    async def _walk(self, call: Call) -> Outcome:
+    async def _walk(self, call: Call, pinned: bool = False) -> Outcome:
         """Through the corridor, with the answers that the call brings along."""
         params = call.params
         if "requestState" in params or "inputResponses" in params:
-            call = self._questions.resume(call)
-        outcome = await self._chain.run(call)
-        return self._questions.ask(call, outcome) if type(outcome) is InputRequired else outcome
+            call, handle = self._questions.resume(call)
+            try:
+                outcome = await self._chain.run(call)
+            finally:
+                if handle:
+                    self._servers.let_go(call.server, handle)  # where a stage has refused the call; else it is gone
+        else:
+            outcome = await self._chain.run(call)
+        return self._questions.ask(call, outcome, pinned) if type(outcome) is InputRequired else outcome
 
     def question(self, server: str, method: str, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """A question that a server puts outside of any call of ours, as it may leave for the host: its params, or None
@@ -186,9 +192,11 @@ class Gateway:
         ways = await self.ways(uri)
         if "requestState" in params and (asker := self._questions.asker(params)):
             ways = tuple(way for way in ways if way.server == asker)
+        elif len(ways) > 1 and ("requestState" in params or "inputResponses" in params):
+            raise RequestError("bad params", EXPIRED)  # whose question that answers, only a token of ours could say
         for way in ways:
             call = Call(number, calls.RESOURCE, way.server, uri, way.uri, {"uri": way.uri}, params, context)
-            answer = await self._walk(call)
+            answer = await self._walk(call, len(ways) > 1)
             if isinstance(answer, Failed) and (_is_not_found(answer) or (answer.code is None and len(ways) > 1)):
                 # Nobody lists it, so we guess: a server that has it not, or cannot say, is not the last to be asked.
                 outcome = answer if outcome is None or not _is_not_found(answer) else outcome

@@ -49,6 +49,10 @@ class Servers(Protocol):
 
     def rows(self) -> Sequence[ServerState]: ...
 
+    def let_go(self, server: str, handle: str) -> None:
+        """Give up a parked call of that handle, if it is still parked."""
+        ...
+
     def request(
         self, server: str, method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any], level: str | None
     ) -> Awaitable[Outcome]: ...

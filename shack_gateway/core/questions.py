@@ -32,13 +32,12 @@ MOST_PENDING = 1024
 
 
 class Pending(NamedTuple):
-    """What a token stands for. `stage` asked, or, where it is empty, the server did, with `state` as its own words."""
+    """What a token stands for: the question, and what stages were told before it."""
 
     server: str
     digest: str
     until: float
-    stage: str
-    state: str | None
+    outcome: InputRequired
     answers: Mapping[str, Any]
 
 
@@ -54,8 +53,11 @@ class Questions:
         self._key = b""
         self._pending: dict[str, Pending] = {}
 
-    def resume(self, call: Call) -> Call:
-        """The call that brings answers along; raises `RequestError` where its token is not good for it."""
+    def resume(self, call: Call) -> tuple[Call, str]:
+        """The call that brings answers along, and the handle of the parked call that it goes on with, if it does.
+
+        Raises `RequestError` where its token is not good for it.
+        """
         state, responses = call.params.get("requestState"), call.params.get("inputResponses")
         if state is not None and not isinstance(state, str):
             raise RequestError("bad params", "`requestState` must be the string that came with the question.")
@@ -63,38 +65,44 @@ class Questions:
             responses = {}
         elif not isinstance(responses, dict) or not all(isinstance(each, dict) for each in responses.values()):
             raise RequestError("bad params", "`inputResponses` must be an object of answers, each of them an object.")
-        for key, response in responses.items():
-            self.answered(call.server, call.number, key, response)
-        params = {**call.params, "inputResponses": responses}
+        params = {key: value for key, value in call.params.items() if key not in ("requestState", "inputResponses")}
         if state == AGAIN_STATE:
-            del params["requestState"], params["inputResponses"]
-            return call.resumed(params, {})
+            return call.resumed(params, {}), ""
         if state is None or not state.startswith(PREFIX):
-            return call  # none, or a server's own
+            if state is not None:
+                params["requestState"] = state  # a server's own
+            if responses:
+                params["inputResponses"] = responses
+            return call.resumed(params, {}), ""
         pending = self._take(state, digest(call))
-        if pending.stage:
-            del params["requestState"], params["inputResponses"]
-            return call.resumed(params, {**pending.answers, **responses})
-        if pending.state is None:
-            del params["requestState"]
-        else:
-            params["requestState"] = pending.state
-        return call.resumed(params, pending.answers)
+        asked = pending.outcome
+        if asked.stage:
+            return call.resumed(params, {**pending.answers, **responses}), ""
+        for key in asked.requests:
+            self.answered(call.server, call.number, key, responses.get(key))
+        params["inputResponses"] = {**responses, **asked.given}
+        if asked.state is not None:
+            params["requestState"] = asked.state
+        return call.resumed(params, pending.answers), (asked.state or "") if asked.parked else ""
 
-    def ask(self, call: Call, outcome: InputRequired) -> InputRequired:
-        """The question as it leaves: under a token of ours where the house has something to remember."""
+    def ask(self, call: Call, outcome: InputRequired, pinned: bool = False) -> InputRequired:
+        """The question as it leaves: under a token of ours where the house has something to remember.
+
+        `pinned`: other servers might be asked the same, so the token has to say which one asks.
+        """
         for key, request in outcome.requests.items():
             self.asked(outcome.stage or call.server, call.number, key, request.get("method"), request.get("params"))
-        if not (outcome.stage or outcome.parked or call.answers):
-            return outcome
-        return outcome._replace(state=self._mint(call, outcome))
+        answers, state = {**call.answers, **outcome.known}, outcome.state or ""
+        # A gateway behind this one has states that look like ours: they go into ours.
+        alike = state.startswith(PREFIX) or state == AGAIN_STATE
+        if outcome.stage or outcome.parked or outcome.given or answers or alike or pinned:
+            return outcome._replace(state=self._mint(call, Pending(call.server, digest(call), 0.0, outcome, answers)))
+        return outcome
 
     def asked(self, who: str, number: int, key: str, method: Any, params: Any) -> None:
         """Note what was asked; the text has been sealed."""
-        about = params if isinstance(params, Mapping) else {}
-        text = about.get("message", about.get("systemPrompt", ""))
-        asks = f"({clip(str(key), 80)}, {method})"
-        self._report(f"call {number}: {who} asks {asks}: {clip(str(text), MOST_SHOWN)}")
+        asks = f"({clip(str(key), 80)}, {clip(str(method), 80)})"
+        self._report(f"call {number}: {who} asks {asks}: {_words(params)}")
 
     def answered(self, who: str, number: int, key: str, response: Any) -> None:
         """Note how it was answered, without what the user wrote."""
@@ -106,15 +114,15 @@ class Questions:
         pending = self._pending.get(_handle(params.get("requestState")))
         return pending.server if pending is not None else ""
 
-    def _mint(self, call: Call, outcome: InputRequired) -> str:
-        now, pending, about = self._now(), self._pending, digest(call)
+    def _mint(self, call: Call, asked: Pending) -> str:
+        now, pending = self._now(), self._pending
         for handle in [h for h, each in pending.items() if each.until <= now]:
             del pending[handle]
         while len(pending) >= MOST_PENDING:
             del pending[next(iter(pending))]
         handle, until = self._random(16).hex(), now + self._secs
-        pending[handle] = Pending(call.server, about, until, outcome.stage, outcome.state, call.answers)
-        text = _text(encode({"v": 1, "h": handle, "d": about, "e": int(until)}))
+        pending[handle] = asked._replace(until=until)
+        text = _text(encode({"v": 1, "h": handle, "d": asked.digest, "e": int(until)}))
         return f"{PREFIX}{text}.{self._sign(text)}"
 
     def _take(self, state: str, about: str) -> Pending:
@@ -140,6 +148,17 @@ class Questions:
         if not self._key:
             self._key = self._random(32)
         return _text(hmac.digest(self._key, text.encode("utf-8", "replace"), "sha256"))
+
+
+def _words(params: Any) -> str:
+    """The beginning of what is asked."""
+    about = params if isinstance(params, Mapping) else {}
+    text = about.get("message")
+    messages = about.get("messages")
+    if text is None and isinstance(messages, list) and messages and isinstance(messages[-1], dict):
+        content = messages[-1].get("content")
+        text = content.get("text", "") if isinstance(content, dict) else ""
+    return clip(" ".join(str(text or "").split()), MOST_SHOWN)
 
 
 def _handle(state: Any) -> str:

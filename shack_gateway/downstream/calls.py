@@ -13,15 +13,15 @@ from typing import Any, Protocol
 from ..config.servers import ServerSpec
 from ..eras.asking import ROOTS
 from ..eras.to_server import METHODS, bridged, call_text, outcome, own_meta
-from ..errors import EXPIRED, UNSUPPORTED_VERSION, Cancelled, RequestError, ServerBroken, ServerError
+from ..errors import EXPIRED, UNSUPPORTED_VERSION, URL_ELICITATION, Cancelled, RequestError, ServerBroken, ServerError
 from ..pipeline.call import TOOL, Call, Complete, Failed, InputRequired, Outcome
 from ..slot import Slot
 from ..wire import dialect
-from ..wire.messages import ErrorAnswer, Result, encode
+from ..wire.messages import ErrorAnswer, Result
 from ..wire.peer import Answer, Question
 from .parking import Asking, Parked
 from .run import House, Run
-from .tasks import Task, task_of, without_task
+from .tasks import Task, end_late_task, task_of, without_task
 from .turns import Turns
 
 GIVEN_UP = "the host cancelled the request"
@@ -48,7 +48,10 @@ class Calls:
 
     def send(self, call: Call) -> Awaitable[Outcome]:
         """Send a call to the server and wait for what comes of it; never raises an `Exception`."""
-        return self._send(call) if self._turns is None else self._turns.take(call, self._send, self.spec.max_call_secs)
+        turns, state = self._turns, call.params.get("requestState")
+        if turns is None or (state in self._house.lot and not turns.is_held(state)):
+            return self._send(call)  # also a parked call whose turn is over: the server has ended it already
+        return turns.take(call, self._send, self.spec.max_call_secs)
 
     async def _send(self, call: Call, rounds: int = 0) -> Outcome:
         patience = self.spec.tool_timeouts.get(call.target, self.spec.request_timeout_secs)
@@ -75,12 +78,16 @@ class Calls:
         except Cancelled:
             if question is not None:
                 run.link.cancel(question, GIVEN_UP)
-                run.questions.over(question, cancelled=True)
+                run.questions.over(question)
+                if run.task_tools and call.target in run.task_tools:
+                    end_late_task(run.link, question)
             raise
         if type(answer) is Asking:
             return InputRequired(answer.requests, answer.handle, self.name, parked=True)
         if run.questions.busy:
             run.questions.over(question)
+        if type(answer) is ErrorAnswer and answer.code == URL_ELICITATION:
+            run.questions.note_pages(answer.data)
         found = outcome(answer, call, run.greeting.stateless)  # type: ignore[union-attr, arg-type]  # a run was greeted
         return await self._with_roots(call, found, rounds) if type(found) is InputRequired else found
 
@@ -89,7 +96,7 @@ class Calls:
         book = parked.book
         try:
             answer: Answer | Asking = await book.resume(parked, call, call.params.get("inputResponses", {}))
-        except Cancelled:
+        except BaseException:  # cancelled, or a fault of ours: nobody waits for it any more
             book.give_up(parked, GIVEN_UP)
             raise
         if type(answer) is Asking:
@@ -101,11 +108,11 @@ class Calls:
     async def _with_roots(self, call: Call, asked: InputRequired, rounds: int) -> Outcome:
         """A stateless server asks which folders there are, and the host knows of none: the workspace is the answer."""
         roots = [key for key, request in asked.requests.items() if request["method"] == ROOTS]
-        if not roots or "roots" in call.context.capabilities:
+        if not roots or isinstance(call.context.capabilities.get("roots"), dict):
             return asked
         others = {key: request for key, request in asked.requests.items() if key not in roots}
         if others:
-            return asked._replace(requests=others)  # what is left out now, the server asks for again
+            return asked._replace(requests=others, given={key: {"roots": self._house.roots} for key in roots})
         if rounds >= MOST_ROUNDS:
             return Failed("question", f"The server `{self.name}` kept asking for the roots.", server=self.name)
         params = {**call.params, "inputResponses": {key: {"roots": self._house.roots} for key in roots}}
@@ -169,6 +176,10 @@ class Calls:
             return failed(self.name, ServerBroken(self.name, f"downstream server '{self.name}' {what}"))
         return Complete(answer.body, server=self.name, stateless=stateless, shape=answer.value)
 
+    def let_go(self, handle: str) -> None:
+        """The host came back for a parked call, and something refused it on the way."""
+        self._house.lot.let_go(handle, "it was refused when the host came back")
+
     def abandoned(self, handle: str) -> None:
         """Nobody comes back for a parked call: with `serialize` it is the next one's turn."""
         if self._turns is not None:
@@ -177,10 +188,7 @@ class Calls:
 
 def _as_called(answer: Answer | Asking) -> Answer | Asking:
     """The result of a task as the call itself would have had it."""
-    if type(answer) is not Result:
-        return answer
-    value = without_task(answer.value)
-    return answer if value is answer.value else Result(answer.id, encode(value), value)
+    return without_task(answer) if type(answer) is Result else answer
 
 
 async def answer_of(run: Run, question: Question) -> Answer:

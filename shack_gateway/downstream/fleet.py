@@ -302,6 +302,10 @@ class Fleet:
         """Put a server's question to the host; a text where that cannot be done, and why."""
         return "there is no host" if self.listener is None else self.listener.on_question(question)
 
+    def let_go(self, server: str, handle: str) -> None:
+        """Give up a parked call, if it is still parked."""
+        self._sessions[server].calls.let_go(handle)
+
     def abandoned(self, server: str, handle: str) -> None:
         """A parked call was given up."""
         self._sessions[server].calls.abandoned(handle)

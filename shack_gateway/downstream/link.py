@@ -145,9 +145,10 @@ class Link:
         if self.peer.forget(question) and question.method != "initialize":
             self.tell("notifications/cancelled", {"requestId": question.id, "reason": reason})
             if question.id in self._tasks:
-                self._end_task(self._tasks[question.id][1], question.patience)
+                self.end_task(self._tasks[question.id][1], question.patience)
 
-    def _end_task(self, task: str, patience: float) -> None:
+    def end_task(self, task: str, patience: float) -> None:
+        """Tell the server that nobody wants a task's result."""
         try:
             self.ask("tasks/cancel", {"taskId": task}, patience)
         except ServerError:

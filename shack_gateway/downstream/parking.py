@@ -33,7 +33,7 @@ class Book(Protocol):
     def resume(self, parked: Parked, call: Call, responses: Mapping[str, Any]) -> Question: ...
     def give_up(self, parked: Parked, why: str) -> None: ...
     def expire(self, parked: Parked, why: str) -> None: ...
-    def over(self, question: Question, cancelled: bool = False) -> None: ...
+    def over(self, question: Question) -> None: ...
 
 
 class Parked:
@@ -42,15 +42,13 @@ class Parked:
     `question` is our request to the server, which is still open; `handle` is there while the host has the questions.
     """
 
-    __slots__ = ("book", "count", "handle", "left", "outstanding", "question", "timer")
+    __slots__ = ("book", "count", "handle", "outstanding", "question", "timer")
 
     def __init__(self, book: Book, question: Question) -> None:
         self.book, self.question = book, question
         self.outstanding: dict[str, Request] = {}
         self.count = 0
         self.handle = ""
-        self.left = 0.0
-        """What was left of the call's time when its clock was stopped."""
         self.timer: asyncio.TimerHandle | None = None
 
     def stop_timer(self) -> None:
@@ -85,6 +83,13 @@ class Lot:
         if parked is not None:
             parked.stop_timer()
         return parked
+
+    def __contains__(self, handle: object) -> bool:
+        return handle in self._parked
+
+    def let_go(self, handle: str, why: str) -> None:
+        """Give a call up whose host came back and did not get as far as its server; nothing for other handles."""
+        self._let_go(handle, why)
 
     def empty(self, why: str) -> None:
         """Let everybody go: the host has left."""

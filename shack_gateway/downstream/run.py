@@ -222,7 +222,7 @@ class Run:
             self._listener.on_acknowledged(params)
         elif method == "notifications/cancelled":
             self.questions.on_cancelled(params.get("requestId"))
-        elif method == "notifications/elicitation/complete":
+        elif method == "notifications/elicitation/complete" and self.questions.is_page(params.get("elicitationId")):
             self._house.elicitation_complete(self.name, params)
 
     def on_noise(self, what: str) -> None:

@@ -15,10 +15,13 @@ from typing import Any
 
 from ..errors import ServerError
 from ..wire import dialect
-from ..wire.messages import Result
-from ..wire.peer import Question
+from ..wire.messages import Result, encode
+from ..wire.peer import Answer, Question
+from ..wire.splice import edit
 from .link import Link
 
+MOST_LATE = 64
+"""Cancelled calls whose tasks are still waited for."""
 LEAST_PAUSE_SECS, MOST_PAUSE_SECS = 0.2, 5.0
 """Between two looks at a task; the server's `pollInterval` counts within these."""
 
@@ -87,10 +90,27 @@ class Task:
             tell({"progress": self._steps, "message": status})
 
 
-def without_task(value: dict[str, Any]) -> dict[str, Any]:
+def without_task(answer: Result) -> Result:
     """A result as if there had been no task."""
-    meta = value.get("_meta")
+    meta = answer.value.get("_meta")
     if not isinstance(meta, dict) or dialect.RELATED_TASK_KEY not in meta:
-        return value
+        return answer
     left = {key: each for key, each in meta.items() if key != dialect.RELATED_TASK_KEY}
-    return {**value, "_meta": left} if left else {key: each for key, each in value.items() if key != "_meta"}
+    text = (answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)).decode()
+    body = edit(text, {"_meta": encode(left).decode() if left else None}).encode("utf-8", "surrogatepass")
+    value = {key: each for key, each in answer.value.items() if key != "_meta"}
+    return Result(answer.id, body, {**value, "_meta": left} if left else value, answer.exact)
+
+
+def end_late_task(link: Link, question: Question) -> None:
+    """A call was cancelled that may become a task: should the server still say which, that one is cancelled too."""
+    late = link.peer.late
+    if len(late) >= MOST_LATE:
+        del late[next(iter(late))]
+
+    def end(answer: Answer) -> None:
+        task = task_of(answer.value) if isinstance(answer, Result) else None
+        if task is not None:
+            link.end_task(task["taskId"], question.patience)
+
+    late[question.id] = end

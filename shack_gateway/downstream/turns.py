@@ -67,6 +67,10 @@ class Turns:
             self._waiting.remove(slot)
         return mine
 
+    def is_held(self, handle: Any) -> bool:
+        """True while the parked call of that handle has the turn."""
+        return handle is not None and bool(handle == self._holder)
+
     def release(self, holder: Any) -> None:
         """The turn of a call, or of a parked one's handle, is over."""
         if self._holder is None or holder != self._holder:

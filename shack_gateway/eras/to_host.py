@@ -10,17 +10,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import FAILURES, INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, RESOURCE_NOT_FOUND, clip
+from ..errors import (
+    FAILURES,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    MISSING_CAPABILITY,
+    RESOURCE_NOT_FOUND,
+    URL_ELICITATION,
+    clip,
+)
 from ..pipeline.call import Complete, Failed, InputRequired, Outcome, Refused
 from ..wire import dialect
 from ..wire.messages import Body, encode, error_line, notification_line, result_line
 from ..wire.splice import edit, members
 from .asking import refusal, url_requests
 from .inbound import Asked, Tongue
-
-URL_ELICITATION = -32042
-"""A server of 2025-11-25 wants the user to visit a URL first."""
-
 
 _OURS = frozenset(("resultType", "_meta", "ttlMs", "cacheScope"))
 """Members of a stateless result that are ours to say; a result that brings one of them has to be looked at."""

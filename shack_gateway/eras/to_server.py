@@ -13,6 +13,8 @@ from ..wire.messages import ErrorAnswer, Result, encode
 from ..wire.peer import Answer
 from .asking import nonsense
 
+MOST_REQUESTS = 32
+"""Questions that a server may put at once."""
 METHODS = {"tool": "tools/call", "resource": "resources/read", "prompt": "prompts/get"}
 
 
@@ -144,10 +146,16 @@ def outcome(answer: Answer, call: Call, stateless: bool) -> Outcome:
     requests, state = whole.get("inputRequests", {}), whole.get("requestState")
     if not isinstance(requests, dict) or not (state is None or isinstance(state, str)) or not (requests or state):
         return _unusable(call, "a question that is none (neither `inputRequests` nor `requestState`)")
+    if len(requests) > MOST_REQUESTS:
+        return _unusable(call, f"{len(requests)} questions at once, more than the {MOST_REQUESTS} that are passed on")
     for request in requests.values():
         wrong = nonsense(request.get("method"), request.get("params", {})) if isinstance(request, dict) else "no object"
         if wrong:
             return _unusable(call, f"a question that makes no sense ({wrong})")
+    try:
+        encode(requests)
+    except (ValueError, RecursionError):
+        return _unusable(call, "a question that is no JSON")
     meta = whole.get("_meta")
     return InputRequired(requests, state, call.server, meta if isinstance(meta, dict) else None)
 

@@ -45,7 +45,7 @@ class HostQuestions:
     """All open questions to one host; `secs` is how long one may stay open."""
 
     def __init__(self, peer: Peer, send: Callable[[Body], None], later: Later, secs: float) -> None:
-        self._peer, self._send, self._later, self._secs = peer, send, later, secs
+        self._peer, self._send, self._later, self.secs = peer, send, later, secs
         self._timers: dict[int, Timer] = {}
         self._unsent: list[bytes] = []
         self._closed = False
@@ -64,25 +64,28 @@ class HostQuestions:
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> Asked | None:
         """Ask; the question settles with the answer, or with why there is none. None for a host that has left, or has
-        too much to answer already.
+        too much to answer already, and for a question that is no JSON.
 
         The host knows one server, the gateway: `_meta` says whose question this is.
         """
         if self._closed or len(self._timers) >= MOST_OPEN:
             return None
-        question = self._peer.ask(method, progress)
         meta = dialect.forwarded_meta(params.get("_meta"))
         meta.pop(dialect.RELATED_TASK_KEY, None)
         meta[dialect.ORIGIN_KEY] = server
+        question = self._peer.ask(method, progress)
         if progress is not None:
             meta["progressToken"] = question.id
-        found = {**params, "_meta": meta}
-        line = request_line(question.id, method, encode(found))
+        try:
+            line = request_line(question.id, method, encode({**params, "_meta": meta}))
+        except (ValueError, RecursionError):
+            self._peer.forget(question)
+            return None
         if self.ready:
             self._send(line)
         else:
             self._unsent.append(line)
-        self._timers[question.id] = self._later(self._secs, self._late, question)
+        self._timers[question.id] = self._later(self.secs, self._late, question)
         return Asked(self, question)
 
     def settled(self, question: Question) -> None:
@@ -103,9 +106,12 @@ class HostQuestions:
 
     def on_progress(self, params: dict[str, Any]) -> None:
         """The host says how far it is."""
-        token = params.get("progressToken")
+        token, progress = params.get("progressToken"), params.get("progress")
         question = self._peer.asked.get(token) if type(token) is int else None
-        if question is not None and question.progress is not None:
+        if question is None or question.progress is None or type(progress) not in (int, float):
+            return
+        if question.last is None or progress > question.last:  # type: ignore[operator]  # a number, see above
+            question.last = progress
             question.progress(params)
 
     def close(self) -> None:
@@ -118,7 +124,7 @@ class HostQuestions:
 
     def _late(self, question: Question) -> None:
         self.end(question, "nobody answered in time")
-        question.settle(ServerSilent("host", f"nobody answered within {self._secs:g} s (`question_secs`)"))
+        question.settle(ServerSilent("host", f"nobody answered within {self.secs:g} s (`question_secs`)"))
 
 
 def on_answer(asked: Asked, questions: HostQuestions, done: Callable[[Answer], None]) -> None:

@@ -17,13 +17,15 @@ from ..errors import Cancelled, clip
 from ..pipeline.call import Context, Failed, InputRequired, Outcome
 from ..slot import Slot
 from ..wire import dialect
-from ..wire.messages import Body, ErrorAnswer, Result
+from ..wire.messages import Body, ErrorAnswer, Result, whole
 from .asking import HostQuestions, Later
 
 MOST_ROUNDS = 10
 """How often one call may ask."""
-FIRST_PAUSE_SECS = 0.1
+FIRST_PAUSE_SECS, LONGEST_PAUSE_SECS = 0.05, 0.5
 """Before a call is made again that asked nothing, but wants to be; the pause doubles each time."""
+MOST_TIMES = 3
+"""How many times `question_secs` a call may spend on all its questions together."""
 
 
 class _Unanswered(Exception):
@@ -37,6 +39,7 @@ class Interview:
         self, gateway: Gateway, questions: HostQuestions, send: Callable[[Body], None], later: Later,
         asked: Request, context: Context, number: int,
     ) -> None:
+        self._late = False
         self._gateway, self._questions, self._send, self._later = gateway, questions, send, later
         self._asked, self._context, self._number = asked, context, number
         self._opened: list[str] = []
@@ -44,10 +47,21 @@ class Interview:
 
     async def run(self, outcome: InputRequired) -> Outcome:
         """Ask, call again, until there is an outcome that asks nothing."""
-        found: Outcome = outcome
-        for turn in range(MOST_ROUNDS):
-            if type(found) is not InputRequired:
-                return found
+        timer = self._later(self._questions.secs * MOST_TIMES, self._too_late)
+        try:
+            return await self._rounds(outcome)
+        finally:
+            timer.cancel()
+
+    async def _rounds(self, found: Outcome) -> Outcome:
+        rounds: dict[str, int] = {}
+        while type(found) is InputRequired:
+            asker = found.stage  # the gateway's own questions are not counted as the server's
+            turn = rounds[asker] = rounds.get(asker, 0) + 1
+            who = f"stage `{asker}` of the gateway" if asker else f"server `{found.server}`"
+            if turn > MOST_ROUNDS or self._late:
+                text = f"The {who} kept asking for input: it was given {sum(rounds.values()) - 1} answers."
+                return Failed("question", text, server=found.server)
             refused = asking.refusal(found, self._asked.capabilities)
             if refused is not None:
                 return refused
@@ -56,16 +70,16 @@ class Interview:
             except _Unanswered as error:
                 return Failed("question", str(error), server=found.server)
             if not found.requests:
-                await self._pause(FIRST_PAUSE_SECS * 2**turn)
+                await self._pause(min(FIRST_PAUSE_SECS * 2**turn, LONGEST_PAUSE_SECS))
             params = {**self._asked.params, "inputResponses": responses}
             if found.state is not None:
                 params["requestState"] = found.state
             found = await self._gateway.serve(self._asked.method, params, self._context, self._number)
             self._finish_pages()
-        if type(found) is not InputRequired:
-            return found
-        text = f"The server `{found.server}` kept asking for input: it was given {MOST_ROUNDS} answers."
-        return Failed("question", text, server=found.server)
+        return found
+
+    def _too_late(self) -> None:
+        self._late = True
 
     async def _ask_all(self, outcome: InputRequired) -> dict[str, Any]:
         """One question after the other, in their order: a user sees one dialog at a time."""
@@ -88,7 +102,10 @@ class Interview:
             asked.cancel("the request it belongs to was cancelled")
             raise
         self._questions.settled(asked.question)
-        value = asking.answer(method, answer.value) if isinstance(answer, Result) else None
+        try:
+            value = asking.answer(method, whole(answer)) if isinstance(answer, Result) else None
+        except (ValueError, RecursionError):
+            value = None
         if value is None and method == asking.ELICIT:
             value = dict(asking.CANCEL)
         if value is None:

@@ -17,7 +17,7 @@ from ..core.ports import HostQuestion, ServersQuestion
 from ..eras import asking
 from ..eras.inbound import Asked, Handshake, Tongue, classify, is_stateless
 from ..eras.to_host import Voice, notification
-from ..errors import FAILURES, INTERNAL_ERROR, RequestError, WireError, clip
+from ..errors import FAILURES, INTERNAL_ERROR, URL_ELICITATION, RequestError, WireError, clip
 from ..log import Log
 from ..pipeline.call import Context, Failed, InputRequired, Outcome
 from ..pipes import Writer
@@ -174,7 +174,8 @@ class HostSession:
             own(request, asked)
             return
         self._servers.start(asked.capabilities)
-        self._begin_questions(asked)
+        if not self._questions.ready and self._handshake.done and not asked.tongue.stateless:
+            self._questions.begin()  # who asks for more than a greeting is ready, whether it says so or not
         number = self._gateway.number()
         if request.method in ("resources/subscribe", "resources/unsubscribe"):
             work = self.following.subscribe(request.params.get("uri"), request.method == "resources/subscribe")
@@ -204,13 +205,14 @@ class HostSession:
         self.open.pop(id, None)
         if type(outcome) is InputRequired and not asked.tongue.stateless:
             context = self._context(id, asked, ())
-            interview = Interview(
-                self._gateway, self._questions, self._send, self._later, asked, context, number
-            )
+            interview = Interview(self._gateway, self._questions, self._send, self._later, asked, context, number)
             self._drive(id, asked, number, interview.run(outcome))
             return
         if self._reached:
             self._reached.pop(id, None)
+        if type(outcome) is Failed and outcome.code == URL_ELICITATION and asked.tongue.stateless:
+            for request in asking.url_requests(outcome.data).values():
+                self._gateway.note_question(outcome.server, number, request["method"], request["params"])
         try:
             line = self._voice.answer(id, asked, outcome, number)
         except Exception as error:
@@ -332,11 +334,6 @@ class HostSession:
         """What a server had the user do at a URL is done; one revision alone is told so."""
         if self._handshake.done and self._handshake.tongue.version == "2025-11-25":
             self._send(notification("notifications/elicitation/complete", params))
-
-    def _begin_questions(self, asked: Asked) -> None:
-        """A host that asks for more than a greeting is ready, whether it says so or not."""
-        if not self._questions.ready and self._handshake.done and not asked.tongue.stateless:
-            self._questions.begin()
 
     def _progress(self, id: str | int, token: Any, params: dict[str, Any]) -> None:
         reached = self._reached.get(id)

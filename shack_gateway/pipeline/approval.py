@@ -4,7 +4,8 @@
     it cannot                  the call is refused with a code; `shack-gateway approve CODE`, run by the user in a
                                terminal, lets the same call pass once
 
-Rule 1: an answer counts for the very call it was asked about (`call.digest`), except where the user chose more.
+Rule 1: an answer counts for the very call it was asked about (`call.digest`), except where the user chose more; then
+        for what the form said, and for the rule it named.
 Rule 2: whoever said no is not asked about the same call again for a while; anything but a clear yes is a no.
 """
 
@@ -17,12 +18,16 @@ from typing import Any, Protocol
 
 from ..errors import clip
 from .arguments import policy_name
-from .call import Call, InputRequired, Refused, digest
+from .call import RESOURCE, Call, InputRequired, Refused, digest
 
 ONCE, SESSION, ALWAYS, NO = "once", "session", "always", "no"
 NO_PROMPTER = "tool call requires explicit approval; the gateway has no interactive prompter — add an allow rule"
-MOST_ARGUMENTS = 2000
+YES: Mapping[str, Any] = {"action": "accept", "content": {"answer": ONCE}}
+MOST_ARGUMENTS = 6000
 """Characters of a call's arguments that the user is shown."""
+SHOWN = ((240, 30), (100, 8), (40, 2))
+"""Characters of one text and elements of one list that are shown; fewer where the whole is too long otherwise."""
+MOST_DEPTH = 8
 MOST_RULE = 300
 MOST_KEPT = 1024
 """Answers that are remembered; past that the oldest is forgotten, and asked for again."""
@@ -58,10 +63,11 @@ class Approval:
 
     def __init__(self, stage: str, office: Office | None, report: Callable[[str, str], None]) -> None:
         self._stage, self._office, self._report = stage, office, report
-        self._session: set[str] = set()
+        self._session: set[tuple[str, str]] = set()
+        """What was approved for the session: by which rule it was asked about, and what the approval covers."""
         self._no: dict[str, float] = {}
-        self._passed: dict[str, tuple[float, int]] = {}
-        """Calls approved at the desk: until when, and the number of the call that passed."""
+        self._passed: dict[str, int] = {}
+        """Calls approved at the desk, by the question they need not be asked: the number of the call that passed."""
 
     def judge(self, call: Call, rule: str, why: str = "", always: str = "") -> InputRequired | Refused | None:
         """None when the user has approved the call, else the question or the refusal.
@@ -69,51 +75,61 @@ class Approval:
         `rule` is what demands the approval, `always` the allow rule that would make it unnecessary, if there is one.
         """
         office, tool = self._office, policy_name(call)
-        if tool in self._session:
+        covered = (rule, always or (f"{tool}({call.target})" if call.kind == RESOURCE else tool))
+        if covered in self._session:
             return None
         about = digest(call)
-        key = f"{self._stage}-{about[:16]}"
+        key = self._key(about)
         if office is None:
             return self._refused(call, rule, why, "")
         if key in call.answers:
-            return self._answered(call, about, call.answers[key], rule, tool, always, office)
-        now = office.now()
-        if self._no.get(about, 0.0) > now:
-            return Refused("permissions", f"the user has said no to this call of `{clip(tool, MOST_RULE)}`, and is not "
-                           f"asked about it again for {office.secs:g} s", rule=rule)
-        if self._at_desk(call, about, now, office):
+            return self._answered(call, about, call.answers[key], covered, always, office)
+        if self._no.get(about, 0.0) > office.now():
+            return _said_no(tool, rule, office)
+        if self._at_desk(call, about, key, office):
             return None
         if can_show_forms(call.context.capabilities):
             return InputRequired({key: _question(call, tool, rule, why, always, office.mask)}, None, call.server,
                                  stage=self._stage)
         return self._refused(call, rule, why, self._code(call, about, tool, rule, office))
 
+    def known(self, call: Call) -> Mapping[str, Any]:
+        """What was approved at the desk is approved as long as the call goes on."""
+        number = self._passed.get(self._key(digest(call))) if self._passed else None
+        return {self._key(digest(call)): YES} if number == call.number else {}
+
+    def _key(self, about: str) -> str:
+        return f"{self._stage}-{about[:16]}"
+
     def _answered(
-        self, call: Call, about: str, answer: Any, rule: str, tool: str, always: str, office: Office
+        self, call: Call, about: str, answer: Any, covered: tuple[str, str], always: str, office: Office
     ) -> Refused | None:
         content = answer.get("content") if isinstance(answer, Mapping) and answer.get("action") == "accept" else None
         choice = content.get("answer") if isinstance(content, Mapping) else None
-        if choice == ONCE:
+        rule, covers = covered
+        if choice not in _choices(always) or choice == NO:
+            choice = NO
+            _keep(self._no, about, office.now() + office.secs)
+        elif choice != ONCE:
+            self._session.add(covered)
+        self._report("info", f"call {call.number}: {self._stage} asked, for `{clip(rule, MOST_RULE)}`: the user said "
+                     f"{choice} to `{clip(covers, MOST_RULE)}`")
+        if choice == ALWAYS:
+            fault = office.add_rule(always)
+            said = f"could not be added: {fault}" if fault else "was added to the configuration"
+            self._report("warning" if fault else "info", f"the rule `{clip(always, MOST_RULE)}` {said}")
+        if choice != NO:
             return None
-        if choice in (SESSION, ALWAYS):
-            self._session.add(tool)
-            if choice == ALWAYS and always:
-                fault = office.add_rule(always)
-                said = f"could not be added: {fault}" if fault else "was added to the configuration"
-                self._report("warning" if fault else "info", f"the rule `{clip(always, MOST_RULE)}` {said}")
-            return None
-        _keep(self._no, about, office.now() + office.secs)
-        return Refused("permissions", f"the user said no to this call of `{clip(tool, MOST_RULE)}`, and is not asked "
-                       f"about it again for {office.secs:g} s", rule=rule)
+        return _said_no(policy_name(call), rule, office)
 
-    def _at_desk(self, call: Call, about: str, now: float, office: Office) -> bool:
-        """True for a call that was approved in a terminal: once, and for as long as that very call goes on."""
-        until, number = self._passed.get(about, (0.0, 0))
-        if until > now and (number == call.number or "requestState" in call.params):
+    def _at_desk(self, call: Call, about: str, key: str, office: Office) -> bool:
+        """True for a call that was approved in a terminal: once, and as long as that very call goes on."""
+        if self._passed.get(key) == call.number:
             return True
         if office.desk is None or not office.desk.take(office.ticket(about)):
             return False
-        _keep(self._passed, about, (now + office.secs, call.number))
+        self._report("info", f"call {call.number}: approved in a terminal")
+        _keep(self._passed, key, call.number)
         return True
 
     def _code(self, call: Call, about: str, tool: str, rule: str, office: Office) -> str:
@@ -134,6 +150,11 @@ class Approval:
         return Refused("permissions", text + (f" ({why})" if why else ""), rule=rule)
 
 
+def _said_no(tool: str, rule: str, office: Office) -> Refused:
+    text = f"the user said no to this call of `{clip(tool, MOST_RULE)}`, and is not asked about it again for"
+    return Refused("permissions", f"{text} {office.secs:g} s", rule=rule)
+
+
 def can_show_forms(capabilities: Mapping[str, Any]) -> bool:
     """True for a host that says it can show its user a form."""
     offered = capabilities.get("elicitation")
@@ -141,26 +162,58 @@ def can_show_forms(capabilities: Mapping[str, Any]) -> bool:
 
 
 def readable(arguments: Any) -> str:
-    """Arguments as a person reads them; the middle of long ones is left out."""
-    text = json.dumps(arguments, indent=2, ensure_ascii=False)
-    if len(text) > MOST_ARGUMENTS:
-        half = MOST_ARGUMENTS // 2
-        text = f"{text[:half]}\n… {len(text) - 2 * half} characters are not shown …\n{text[-half:]}"
-    return clip(text)
+    """Arguments as a person reads them: long texts and lists are shortened by themselves, so none hides another."""
+    text = ""
+    for texts, items in SHOWN:
+        shown = _shortened(arguments, texts, items, 0)
+        text = clip(json.dumps(shown, indent=2, ensure_ascii=False), 8 * MOST_ARGUMENTS)
+        if len(text) <= MOST_ARGUMENTS:
+            return text
+    return f"(NOT ALL OF THEM ARE SHOWN)\n{text[:MOST_ARGUMENTS]} …"
+
+
+def _shortened(value: Any, texts: int, items: int, depth: int) -> Any:
+    if isinstance(value, str):
+        left = len(value) - texts
+        return value if left <= 0 else f"{value[:texts - 20]} … {left + 40} characters … {value[-20:]}"
+    if depth > MOST_DEPTH and isinstance(value, (dict, list)):
+        return f"… {len(value)} further …"
+    if isinstance(value, dict):
+        shown: dict[str, Any] = {}
+        for key, each in value.items():
+            name = _shortened(key, texts, items, depth)
+            while name in shown:
+                name += "'"  # another long key that begins and ends alike
+            shown[name] = _shortened(each, texts, items, depth + 1)
+        return shown
+    if isinstance(value, list):
+        first = [_shortened(each, texts, items, depth + 1) for each in value[:items]]
+        return first if len(value) <= items else [*first, f"… {len(value) - items} further …"]
+    return value
+
+
+def _choices(always: str) -> list[str]:
+    return [ONCE, SESSION, *([ALWAYS] if always else []), NO]
+
+
+def _line(text: str) -> str:
+    """A name on one line: what a server calls itself must not write lines of the form."""
+    return clip(" ".join(text.split()), MOST_RULE)
 
 
 def _question(
     call: Call, tool: str, rule: str, why: str, always: str, mask: Callable[[str], str]
 ) -> dict[str, Any]:
     """The form that asks for an approval."""
-    shown = clip(tool, MOST_RULE)
-    lines = [f"Allow this call of `{shown}`?", "", f"server: {call.server}", f"tool: {clip(call.target, MOST_RULE)}",
-             f"rule: {clip(rule, MOST_RULE)}", *([f"reason: {why}"] if why else []),
+    shown = _line(tool)
+    every = f"every read of {_line(call.target)}" if call.kind == RESOURCE else f"every call of `{shown}`"
+    lines = [f"Allow this call of `{shown}`?", "", f"server: {call.server}", f"tool: {_line(call.target)}",
+             f"rule: {_line(rule)}", *([f"reason: {_line(why)}"] if why else []),
              f"arguments: {mask(readable(call.arguments))}"]
-    choices = [ONCE, SESSION, *([ALWAYS] if always else []), NO]
-    meaning = [f"once: this call only; session: every call of `{shown}` until the gateway ends"]
+    choices = _choices(always)
+    meaning = [f"once: this call only; session: {every} until the gateway ends"]
     if always:
-        meaning.append(f"always: adds the rule `{clip(always, MOST_RULE)}` to `permissions.allow` in the configuration")
+        meaning.append(f"always: adds the rule `{_line(always)}` to `permissions.allow` in the configuration")
     schema = {
         "type": "object",
         "properties": {

@@ -131,6 +131,10 @@ class InputRequired(NamedTuple):
     """The stage that asks; none where the server does."""
     parked: bool = False
     """The server goes on waiting: `state` is the handle of its call, and is told to nobody (`core/questions.py`)."""
+    given: Mapping[str, Any] = {}
+    """Answers of the house itself, which go to the server along with the user's."""
+    known: Mapping[str, Any] = {}
+    """What stages know already of this call, and want to know again when it is made again (`Call.answers`)."""
 
 
 class Refused(NamedTuple):

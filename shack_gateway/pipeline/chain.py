@@ -10,6 +10,7 @@ The three rules that hold for all calls live here and nowhere else, so that no s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from ..record import NamedTuple
 from .approval import Office
@@ -65,6 +66,10 @@ class Stage:
         """The outcome as it goes back; only asked when `before` let the call pass."""
         return outcome
 
+    def known(self, call: Call) -> Mapping[str, Any]:
+        """What the stage wants to find in `Call.answers` when the call is made again after a question."""
+        return {}
+
 
 Route = Callable[[Call], Awaitable[Outcome]]
 Seal = Callable[[Outcome], Outcome]
@@ -74,6 +79,7 @@ class Chain:
     """The stages in their order with the way to the servers at the end."""
 
     def __init__(self, stages: Sequence[Stage], route: Route, seal: Seal, report: Callable[[str, str], None]) -> None:
+        self._stages = tuple(stages)
         self._gates = tuple((at, s) for at, s in enumerate(stages) if s.gate)
         self._befores = tuple((at, s) for at, s in enumerate(stages) if type(s).before is not Stage.before)
         self._afters = tuple((at, s) for at, s in enumerate(stages) if type(s).after is not Stage.after)[::-1]
@@ -107,7 +113,18 @@ class Chain:
                     outcome = _checked(await stage.after(call, outcome))
                 except Exception as error:
                     outcome = self._broken(stage, call, "withheld", error)
-        return self.seal(outcome._replace(server=call.server) if type(outcome) is Refused else outcome)
+        if type(outcome) is Refused:
+            outcome = outcome._replace(server=call.server)
+        elif type(outcome) is InputRequired:
+            outcome = self._with_known(call, outcome)
+        return self.seal(outcome)
+
+    def _with_known(self, call: Call, asked: InputRequired) -> InputRequired:
+        """The question with what stages want to know again when the call is made again."""
+        known: dict[str, Any] = {}
+        for stage in self._stages:
+            known.update(stage.known(call))
+        return asked._replace(known=known) if known else asked
 
     def seal(self, outcome: Outcome) -> Outcome:
         """The last form of anything that leaves for the host; what cannot be sealed is withheld."""

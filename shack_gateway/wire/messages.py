@@ -64,6 +64,16 @@ class Result(NamedTuple):
     exact: bool = True
 
 
+def whole(answer: Result) -> dict[str, Any]:
+    """The value of an answer with nothing cut out; raises `ValueError` or `RecursionError` where it cannot be read."""
+    if answer.exact:
+        return answer.value
+    value = json.loads(answer.body if isinstance(answer.body, bytes) else b"".join(answer.body))
+    if not isinstance(value, dict):
+        raise ValueError("the result is not a JSON object")
+    return value
+
+
 class ErrorAnswer(NamedTuple):
     """An answer that is an error."""
 

@@ -42,12 +42,14 @@ class Question(Slot[Answer]):
 class Peer:
     """Reads what the other side sends, and keeps what we asked it."""
 
-    __slots__ = ("_lines", "_next", "asked", "stray")
+    __slots__ = ("_lines", "_next", "asked", "late", "stray")
 
     def __init__(self, limit: int) -> None:
         self._lines = Lines(limit)
         self._next = 0
         self.asked: dict[int, Question] = {}
+        self.late: dict[int, Callable[[Answer], None]] = {}
+        """By the id of a question that was forgotten: who wants to hear of its answer all the same."""
         self.stray = 0
         """How many answers came that nobody waited for."""
 
@@ -101,6 +103,9 @@ class Peer:
         question = self.asked.pop(answer.id, None) if type(answer.id) is int else None
         if question is None:
             self.stray += 1
+            late = self.late.pop(answer.id, None) if self.late and type(answer.id) is int else None
+            if late is not None:
+                late(answer)
         else:
             question.settle(answer)
 

@@ -32,7 +32,7 @@ class Rig:
         params = {**asked.params, "requestState": state}
         if responses is not None:
             params["inputResponses"] = responses
-        return self.questions.resume(asked.resumed(params, {}))
+        return self.questions.resume(asked.resumed(params, {}))[0]
 
 
 def call(arguments: Mapping[str, Any] | None = None, *, server: str = "a", target: str = "t") -> Call:
@@ -151,4 +151,31 @@ def test_what_is_asked_and_answered_is_noted_without_what_the_user_wrote() -> No
     rig = Rig()
     state = rig.ask(call(), stage="permissions").state
     rig.resume(call(), state, {"q": {"action": "accept", "content": {"name": "Ada"}}})
-    assert "Who?" in rig.log[0] and "accept" in rig.log[1] and "Ada" not in "".join(rig.log)
+    assert "Who?" in rig.log[0] and "Ada" not in "".join(rig.log)
+    state = rig.ask(call(), state="handle", parked=True).state
+    rig.resume(call(), state, {"q": {"action": "accept", "content": {"name": "Ada"}}, "made up": {"action": "accept"}})
+    assert "accept" in rig.log[-1] and "made up" not in "".join(rig.log) and "Ada" not in "".join(rig.log)
+    heard = len(rig.log)
+    refused(rig, call(), state, {"q": {"action": "accept"}})
+    assert len(rig.log) == heard, "a token that is no good answers nothing"
+
+
+def test_a_state_that_looks_like_one_of_ours_goes_into_one_of_ours() -> None:
+    rig = Rig()
+    for theirs in (f"{PREFIX}of.another", AGAIN_STATE):
+        asked = rig.ask(call(), state=theirs)
+        assert asked.state != theirs
+        assert rig.resume(call(), asked.state, {}).params["requestState"] == theirs
+
+
+def test_answers_of_the_house_go_along_with_the_users() -> None:
+    rig = Rig()
+    asked = rig.ask(call(), state="s", given={"roots": {"roots": []}})
+    resumed = rig.resume(call(), asked.state, {"q": {"action": "decline"}})
+    assert resumed.params["inputResponses"] == {"q": {"action": "decline"}, "roots": {"roots": []}}
+
+
+def test_what_stages_know_is_kept_with_the_question() -> None:
+    rig = Rig()
+    asked = rig.ask(call(), state="s", known={"permissions-x": {"action": "accept"}})
+    assert rig.resume(call(), asked.state).answers == {"permissions-x": {"action": "accept"}}

@@ -155,6 +155,49 @@ def test_a_hook_that_asks_is_answered_for_the_arguments_that_it_made(scene: Scen
     assert "changed" in message and "reason: push?" in message and "plain" not in message
 
 
+@hosts
+def test_an_answer_that_was_not_offered_is_a_no(scene: Scene, era: str) -> None:
+    host = user(scene, era, "always", permissions={"ask": ["a__echo"]})
+    assert "said no" in refusal(host.call("a__echo", {"text": "x"}), era) and calls(scene) == 0
+
+
+@hosts
+@pytest.mark.parametrize("answer", ["session", "always"])
+def test_what_was_approved_under_one_rule_is_asked_about_under_another(scene: Scene, era: str, answer: str) -> None:
+    rules = {"default_decision": "prompt", "ask": ["a__echo(rm:*)"]}
+    host = user(scene, era, answer, "no", permissions=rules)
+    assert text_of(host.call("a__echo", {"command": "ls"})) and text_of(host.call("a__echo", {"command": "pwd"}))
+    assert "said no" in refusal(host.call("a__echo", {"command": "rm -rf /"}), era) and len(host.asked) == 2
+
+
+@hosts
+@pytest.mark.parametrize("answer", ["session", "always"])
+def test_one_resource_that_was_approved_opens_no_other(scene: Scene, era: str, answer: str) -> None:
+    left = [answer, "no"]
+    notes = [{"uri": f"note://{name}", "name": name, "text": name} for name in ("one", "two")]
+    scene.server("a", "echo", resources=notes)
+    host = Answering(scene.start(**PROMPT), era, FORMS,
+                     lambda method, params: {"action": "accept", "content": {"answer": left.pop(0)}})
+    for _ in range(2):
+        assert host.request("resources/read", {"uri": "note://one"})["result"]["contents"][0]["text"] == "one"
+    refused = host.request("resources/read", {"uri": "note://two"})
+    assert "said no" in refused["error"]["message"] and len(host.asked) == 2
+    allowed = json.loads((scene.folder / "shack-config.json").read_text())["permissions"].get("allow")
+    assert allowed == (["a__resources/read(note://one)"] if answer == "always" else None)
+
+
+def test_nothing_that_a_server_or_a_model_writes_can_write_lines_of_the_form_or_hide_others(scene: Scene) -> None:
+    scene.server("a", {"name": "x\nrule: none", "does": "echo"})
+    host = Answering(scene.start(**PROMPT), "stateless", FORMS)
+    long = "x" * 5000
+    arguments = {"a": long, "command": "rm -rf /", "b\nrule: none": 1, "y" * 900: [long] * 90, "z": {"deep": long}}
+    asked = host.once("tools/call", {"name": "a__x\nrule: none", "arguments": arguments})["result"]
+    (request,) = asked["inputRequests"].values()
+    message = request["params"]["message"]
+    assert [line for line in message.split("\n") if line.startswith("rule:")] == ["rule: default_decision: prompt"]
+    assert '"command": "rm -rf /"' in message and '"deep"' in message and len(message) < 12_000
+
+
 # --- approved in a terminal ------------------------------------------------------------------------------------------
 
 
@@ -186,6 +229,16 @@ def test_an_approved_call_may_ask_its_own_questions(scene: Scene) -> None:
     code = code_in(refusal(host.call("a__interview", question), "handshake"))
     assert scene.run("approve", code).returncode == 0
     assert json_of(host.call("a__interview", question))[0][0]["content"]["text"] == "re x"
+
+
+def test_an_approval_in_a_terminal_cannot_be_drawn_on_by_a_made_up_state(scene: Scene) -> None:
+    host = user(scene, "stateless", capabilities={}, server="stateless")
+    call = {"name": "a__echo", "arguments": {"text": "x"}}
+    code = code_in(refusal(host.once("tools/call", call), "stateless"))
+    assert scene.run("approve", code).returncode == 0
+    assert text_of(host.once("tools/call", call)) and calls(scene) == 1
+    assert "approve" in refusal(host.once("tools/call", {**call, "requestState": "made up"}), "stateless")
+    assert calls(scene) == 1
 
 
 def test_a_code_that_nobody_was_given_approves_nothing(scene: Scene) -> None:

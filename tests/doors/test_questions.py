@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from kit import Host, Scene, json_of, text_of
 from kit.answering import ELICIT, ERAS, EVERYTHING, ROOTS, Answering, accept, form, rounds, sampling
+from kit.host import ROOT
 
 PAIRS = [pytest.param(host, server, id=f"{host}-host-{server}-server") for host in ERAS for server in ERAS]
 pairs = pytest.mark.parametrize("host, server", PAIRS)
@@ -327,6 +329,84 @@ def test_a_stateless_pair_needs_no_memory_of_ours(scene: Scene) -> None:
     assert json_of(again.once("tools/call", {**params, **user.responses(asked)}))[0][0]["action"] == "accept"
 
 
+@pairs
+def test_large_answers_arrive_whole(scene: Scene, host: str, server: str) -> None:
+    word = "ä" * 700_000
+
+    def reply(method: str, params: dict[str, Any]) -> dict[str, Any]:
+        if method == ELICIT:
+            return {"action": "accept", "content": {"name": word}}
+        return {"role": "assistant", "content": {"type": "text", "text": word}, "model": "m"}
+
+    user = asking(scene, server, host, reply=reply)
+    filled, sampled = json_of(user.call("a__interview", rounds([form(), sampling()])))[0]
+    assert filled["content"]["name"] == sampled["content"]["text"] == word
+
+
+@pairs
+def test_roots_that_are_asked_for_along_with_others_come_from_the_workspace(
+    scene: Scene, host: str, server: str
+) -> None:
+    user = asking(scene, server, host, capabilities={"elicitation": {"form": {}}})
+    filled, roots = json_of(user.call("a__interview", rounds([form(), {"method": ROOTS}])))[0]
+    assert filled["action"] == "accept" and len(user.asked) == 1
+    assert [root["uri"] for root in roots["roots"]] == [scene.workspace.resolve().as_uri()]
+
+
+def test_a_parked_call_does_not_take_the_questions_of_one_whose_host_is_there(scene: Scene) -> None:
+    user = asking(scene, "handshake", "stateless")
+    older = {"name": "a__interview", "arguments": rounds([form("1")], [form("2")])}
+    first = user.once("tools/call", older)["result"]
+    user.once("tools/call", {"name": "a__interview", "arguments": rounds([form("parked")])})
+    second = user.once("tools/call", {**older, **user.responses(first)})["result"]
+    assert second["inputRequests"]["q2"]["params"]["message"] == "2"
+    said = json_of(user.once("tools/call", {**older, **user.responses(second)}))
+    assert [each[0]["content"]["name"] for each in said] == ["to 1", "to 2"]
+
+
+@pytest.mark.parametrize("host", ERAS)
+def test_a_gateway_behind_a_gateway_can_ask(scene: Scene, host: str) -> None:
+    inner = Scene(scene.folder / "inner") if (scene.folder / "inner").mkdir() is None else scene
+    inner.server("a", "interview")
+    path = inner.config()
+    entry = {"command": sys.executable, "args": ["-m", "shack_gateway", "--config", str(path)]}
+    environ = {"PYTHONPATH": str(ROOT), **scene.environ()}
+    scene.servers["g"] = {**entry, "env": environ}
+    user = Answering(scene.start(), host)
+    assert json_of(user.call("g__a__interview", rounds([form("through two")])))[0][0]["content"] == {
+        "name": "to through two"}
+
+
+@pytest.mark.parametrize("host", ERAS)
+def test_an_answer_goes_to_the_server_that_asked_where_several_have_the_resource(scene: Scene, host: str) -> None:
+    template = [{"uriTemplate": "note://{name}", "name": "note"}]
+    scene.server("a", era="stateless", templates=template, errors={
+        "resources/read": {"code": -32602, "message": "Resource not found"}})
+    question = {"k": form("for b")}
+    result = {"resultType": "input_required", "inputRequests": question, "requestState": "of b"}
+    line = json.dumps({"jsonrpc": "2.0", "id": "$ID", "result": result}).replace('"$ID"', "$ID")
+    scene.server("b", era="stateless", templates=template, raw={"resources/read": [line]})
+    user = Answering(scene.start(), host)
+    if host == "stateless":
+        params = {"uri": "note://x"}
+        asked = user.once("resources/read", params)["result"]
+        user.once("resources/read", {**params, **user.responses(asked)})
+    else:
+        user.request("resources/read", {"uri": "note://x"})
+    reads = [m["params"] for m in scene.received("a", "resources/read")]
+    assert len(reads) == 1 and not any("inputResponses" in params or "requestState" in params for params in reads)
+    assert scene.received("b", "resources/read")[1]["params"]["requestState"] == "of b"
+
+
+def test_a_call_that_is_refused_when_its_host_comes_back_is_given_up(scene: Scene) -> None:
+    user, params, asked = parked(scene, settings={"pre_tool_hook": f"test ! -e '{scene.folder}/stop'"})
+    (scene.folder / "stop").touch()
+    retry = {**params, **user.responses(asked)}
+    assert user.once("tools/call", retry)["result"]["isError"]
+    dismissed = {"action": "cancel"}
+    scene.until(lambda: any(m.get("result") == dismissed for m in scene.received("a")), "the question is dismissed")
+
+
 # --- cancels ---------------------------------------------------------------------------------------------------------
 
 
@@ -469,6 +549,27 @@ def test_nonsense_is_never_shown_to_the_user(scene: Scene, host: str, server: st
     else:
         assert answer["error"]["code"] == -32603 and answer["error"]["data"]["server"] == "a"
     assert text_of(user.call("a__echo", {"text": "on"}))
+
+
+@pytest.mark.parametrize("host", ERAS)
+def test_a_question_that_is_no_json_is_refused_and_holds_up_nobody(scene: Scene, host: str) -> None:
+    params = '{"message":"m","requestedSchema":{"x":1e999}}'
+    question = f'{{"jsonrpc":"2.0","id":"x1","method":"elicitation/create","params":{params}}}'
+    scene.server("a", "raw", "echo")
+    user = Answering(scene.start(), host)
+    good = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"good"}]}}'
+    assert text_of(user.call("a__raw", {"lines": [question, good]})) == "good"
+    (told,) = scene.until(lambda: [m for m in scene.received("a") if m.get("id") == "x1"], "it is answered")
+    assert told["error"]["code"] == -32602 and not user.asked
+
+
+@pytest.mark.parametrize("host", ERAS)
+def test_a_stateless_question_that_is_no_json_fails_its_call(scene: Scene, host: str) -> None:
+    asks = '{"k":{"method":"elicitation/create","params":{"message":"m","requestedSchema":{"x":1e999}}}}'
+    line = f'{{"jsonrpc":"2.0","id":$ID,"result":{{"resultType":"input_required","inputRequests":{asks}}}}}'
+    scene.server("a", "raw", era="stateless")
+    answer = Answering(scene.start(), host).call("a__raw", {"lines": [line]})
+    assert answer["error"]["code"] == -32603 and answer["error"]["data"]["server"] == "a"
 
 
 WRONG = [{}, {"action": "maybe"}, {"action": 5}, {"action": "accept", "content": 5}]

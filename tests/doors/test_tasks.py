@@ -69,6 +69,21 @@ def test_a_host_that_cancels_ends_the_task(scene: Scene) -> None:
     assert text_of(host.call("a__echo", {"text": "on"}))
 
 
+def test_a_task_that_is_named_after_its_call_was_cancelled_is_cancelled(scene: Scene) -> None:
+    scene.server("a", TASK, "echo", capabilities=OFFERS, delays={"tools/call": 0.5})
+    host = Answering(scene.start(), "handshake")
+    id = host.host.send("tools/call", {"name": "a__task", "arguments": {"secs": 60}})
+    scene.until(lambda: scene.received("a", "tools/call"), "it has the call")
+    host.host.notify("notifications/cancelled", {"requestId": id})
+    scene.until(lambda: scene.received("a", "tasks/cancel"), "the task is cancelled")
+
+
+@hosts
+def test_a_large_result_of_a_task_comes_whole(scene: Scene, era: str) -> None:
+    host = user(scene, era)
+    assert json_of(host.call("a__task", {"says": 1_000_000})) == "w" * 1_000_000
+
+
 @hosts
 def test_a_task_may_ask(scene: Scene, era: str) -> None:
     host = user(scene, era)

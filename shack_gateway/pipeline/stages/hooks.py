@@ -71,6 +71,10 @@ class Hooks(Stage):
             return self._approval.judge(call, PRE, why=said.asks) or call
         return call
 
+    def known(self, call: Call) -> Mapping[str, Any]:
+        """An approval at the desk holds as long as the call goes on."""
+        return self._approval.known(call)
+
     async def after(self, call: Call, outcome: Outcome) -> Outcome:
         """The result, or why the second hook holds it back. It never sees a call that was refused or failed."""
         if not self._post or not isinstance(outcome, Complete):

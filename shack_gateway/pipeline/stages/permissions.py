@@ -158,6 +158,10 @@ class Permissions(Stage):
             return Refused(self.name, f"{NO_ALLOW} for `{clip(name, MOST_SHOWN)}`", rule=default)
         return self._approval.judge(call, default, always=_allowing(call, name)) or call
 
+    def known(self, call: Call) -> Mapping[str, Any]:
+        """An approval at the desk holds as long as the call goes on."""
+        return self._approval.known(call)
+
     def _strictly(self, call: Call, deny: _Rules, ask: _Rules) -> Call | Outcome | None:
         """What the deny rules and then the ask rules say; None where none of them matches."""
         try:
