@@ -7,7 +7,7 @@ Rule 3: nothing here asks which era anybody speaks.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from itertools import count
 from typing import Any
 
@@ -35,6 +35,7 @@ class Gateway:
         self, servers: Servers, chain: Chain, questions: Questions, *, progressive: bool, page_size: int, ttl_ms: int,
     ) -> None:
         self._servers, self._chain, self._questions = servers, chain, questions
+        chain.on_question = questions.ask
         self.progressive, self._page_size, self._ttl_ms = progressive, page_size, ttl_ms
         self._lists: Lists | None = None
         self._answers: meta_tools.Answers | None = None
@@ -63,19 +64,19 @@ class Gateway:
         except RequestError as error:
             return self._chain.seal(Failed(error.kind, error.what, data=error.data))
 
-    async def _walk(self, call: Call, pinned: bool = False) -> Outcome:
-        """Through the corridor, with the answers that the call brings along."""
-        params = call.params
-        if "requestState" in params or "inputResponses" in params:
-            call, handle = self._questions.resume(call)
-            try:
-                outcome = await self._chain.run(call)
-            finally:
-                if handle:
-                    self._servers.let_go(call.server, handle)  # where a stage has refused the call; else it is gone
-        else:
-            outcome = await self._chain.run(call)
-        return self._questions.ask(call, outcome, pinned) if type(outcome) is InputRequired else outcome
+    def _walk(self, call: Call) -> Coroutine[Any, Any, Outcome]:
+        """Through the corridor; a call that brings answers along goes on where it asked."""
+        if "requestState" in call.params or "inputResponses" in call.params:
+            return self._go_on(call)
+        return self._chain.run(call)
+
+    async def _go_on(self, call: Call) -> Outcome:
+        call, handle = self._questions.resume(call)
+        try:
+            return await self._chain.run(call)
+        finally:
+            if handle:
+                self._servers.let_go(call.server, handle)  # where a stage has refused the call; else it is gone
 
     def question(self, server: str, method: str, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """A question that a server puts outside of any call of ours, as it may leave for the host: its params, or None
@@ -194,9 +195,11 @@ class Gateway:
             ways = tuple(way for way in ways if way.server == asker)
         elif len(ways) > 1 and ("requestState" in params or "inputResponses" in params):
             raise RequestError("bad params", EXPIRED)  # whose question that answers, only a token of ours could say
+        if len(ways) > 1:
+            self._questions.pin(number)
         for way in ways:
             call = Call(number, calls.RESOURCE, way.server, uri, way.uri, {"uri": way.uri}, params, context)
-            answer = await self._walk(call, len(ways) > 1)
+            answer = await self._walk(call)
             if isinstance(answer, Failed) and (_is_not_found(answer) or (answer.code is None and len(ways) > 1)):
                 # Nobody lists it, so we guess: a server that has it not, or cannot say, is not the last to be asked.
                 outcome = answer if outcome is None or not _is_not_found(answer) else outcome

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,6 +53,7 @@ class Questions:
         self._now, self._random, self._secs, self._report = now, random, good_for_secs, report
         self._key = b""
         self._pending: dict[str, Pending] = {}
+        self._pinned: deque[int] = deque(maxlen=MOST_PENDING)
 
     def resume(self, call: Call) -> tuple[Call, str]:
         """The call that brings answers along, and the handle of the parked call that it goes on with, if it does.
@@ -85,17 +87,18 @@ class Questions:
             params["requestState"] = asked.state
         return call.resumed(params, pending.answers), (asked.state or "") if asked.parked else ""
 
-    def ask(self, call: Call, outcome: InputRequired, pinned: bool = False) -> InputRequired:
-        """The question as it leaves: under a token of ours where the house has something to remember.
+    def pin(self, number: int) -> None:
+        """A call that several servers might be asked: should one of them ask something, the token has to say which."""
+        self._pinned.append(number)
 
-        `pinned`: other servers might be asked the same, so the token has to say which one asks.
-        """
+    def ask(self, call: Call, outcome: InputRequired) -> InputRequired:
+        """The question as it leaves: under a token of ours where the house has something to remember."""
         for key, request in outcome.requests.items():
             self.asked(outcome.stage or call.server, call.number, key, request.get("method"), request.get("params"))
         answers, state = {**call.answers, **outcome.known}, outcome.state or ""
         # A gateway behind this one has states that look like ours: they go into ours.
         alike = state.startswith(PREFIX) or state == AGAIN_STATE
-        if outcome.stage or outcome.parked or outcome.given or answers or alike or pinned:
+        if outcome.stage or outcome.parked or outcome.given or answers or alike or call.number in self._pinned:
             return outcome._replace(state=self._mint(call, Pending(call.server, digest(call), 0.0, outcome, answers)))
         return outcome
 

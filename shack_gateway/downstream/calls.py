@@ -48,18 +48,28 @@ class Calls:
 
     def send(self, call: Call) -> Awaitable[Outcome]:
         """Send a call to the server and wait for what comes of it; never raises an `Exception`."""
-        turns, state = self._turns, call.params.get("requestState")
-        if turns is None or (state in self._house.lot and not turns.is_held(state)):
-            return self._send(call)  # also a parked call whose turn is over: the server has ended it already
+        return self._send(call) if self._turns is None else self._in_turn(call, self._turns)
+
+    def _in_turn(self, call: Call, turns: Turns) -> Awaitable[Outcome]:
+        state = call.params.get("requestState")
+        if state in self._house.lot and not turns.is_held(state):
+            return self._send(call)  # a parked call whose turn is over: the server has ended it already
         return turns.take(call, self._send, self.spec.max_call_secs)
 
     async def _send(self, call: Call, rounds: int = 0) -> Outcome:
         patience = self.spec.tool_timeouts.get(call.target, self.spec.request_timeout_secs)
         question: Question | None = None
         try:
-            if "requestState" in call.params and (parked := self._house.lot.take(call.params["requestState"])):
-                return await self._resume(call, parked)
-            run = self._server.run or await self._server.ready(patience)
+            run = self._server.run
+            if "requestState" in call.params:
+                parked = self._house.lot.take(call.params["requestState"])
+                if parked is not None:
+                    return await self._resume(call, parked)
+                run = run or await self._server.ready(patience)
+                if run.greeting is not None and not run.greeting.stateless:
+                    raise RequestError("bad params", EXPIRED)
+            if run is None:
+                run = await self._server.ready(patience)
             question = self._ask(run, call, patience)
             answer: Answer | Asking = await question
             if run.task_tools and type(answer) is Result and (task := self._task(run, call, question, answer)):
@@ -76,7 +86,7 @@ class Calls:
         except (ServerError, RequestError) as error:
             return failed(self.name, error)
         except Cancelled:
-            if question is not None:
+            if question is not None and run is not None:
                 run.link.cancel(question, GIVEN_UP)
                 run.questions.over(question)
                 if run.task_tools and call.target in run.task_tools:
@@ -132,13 +142,10 @@ class Calls:
     def _ask(self, run: Run, call: Call, patience: float) -> Question:
         context, client = call.context, self._house.client
         stateless = run.greeting.stateless  # type: ignore[union-attr]  # as above
-        if not stateless:
-            if "requestState" in call.params:
-                raise RequestError("bad params", EXPIRED)
-            if context.log_level is not None:
-                run.lower_log_level(context.log_level)
+        if context.log_level is not None and not stateless:
+            run.lower_log_level(context.log_level)
         task_ms = 0
-        if run.task_tools and call.kind == TOOL and call.target in run.task_tools:
+        if run.task_tools and call.target in run.task_tools and call.kind == TOOL:
             task_ms = int(self.spec.max_call_secs * 1000)
         question = run.link.ask(
             METHODS[call.kind],

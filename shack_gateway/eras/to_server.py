@@ -59,9 +59,8 @@ def call_params(call: Call, stateless: bool, client: Mapping[str, Any], token: i
     """The params of a call as its server reads them; members we do not know are passed on as they came."""
     context = call.context
     params = dict(call.params)
-    if not stateless:
-        params.pop("inputResponses", None)
-        params.pop("requestState", None)
+    if not stateless and "inputResponses" in params:
+        del params["inputResponses"]
     meta = dialect.forwarded_meta(params.pop("_meta", None))
     if call.kind == "resource":
         params["uri"] = call.target

@@ -19,7 +19,7 @@ from ..eras.inbound import Asked, Handshake, Tongue, classify, is_stateless
 from ..eras.to_host import Voice, notification
 from ..errors import FAILURES, INTERNAL_ERROR, URL_ELICITATION, RequestError, WireError, clip
 from ..log import Log
-from ..pipeline.call import Context, Failed, InputRequired, Outcome
+from ..pipeline.call import Complete, Context, Failed, InputRequired, Outcome
 from ..pipes import Writer
 from ..slot import Drive
 from ..wire import dialect
@@ -203,16 +203,10 @@ class HostSession:
 
     def _finish(self, id: str | int, asked: Asked, number: int, outcome: Outcome) -> None:
         self.open.pop(id, None)
-        if type(outcome) is InputRequired and not asked.tongue.stateless:
-            context = self._context(id, asked, ())
-            interview = Interview(self._gateway, self._questions, self._send, self._later, asked, context, number)
-            self._drive(id, asked, number, interview.run(outcome))
+        if type(outcome) is not Complete and self._asks(id, asked, number, outcome):
             return
         if self._reached:
             self._reached.pop(id, None)
-        if type(outcome) is Failed and outcome.code == URL_ELICITATION and asked.tongue.stateless:
-            for request in asking.url_requests(outcome.data).values():
-                self._gateway.note_question(outcome.server, number, request["method"], request["params"])
         try:
             line = self._voice.answer(id, asked, outcome, number)
         except Exception as error:
@@ -227,6 +221,18 @@ class HostSession:
         if listed is not None:
             self.following.listed(listed)
         self._send(line)
+
+    def _asks(self, id: str | int, asked: Asked, number: int, outcome: Outcome) -> bool:
+        """True for a question to a handshake host: its request stays open, and the host is asked."""
+        if type(outcome) is InputRequired and not asked.tongue.stateless:
+            context = self._context(id, asked, ())
+            interview = Interview(self._gateway, self._questions, self._send, self._later, asked, context, number)
+            self._drive(id, asked, number, interview.run(outcome))
+            return True
+        if type(outcome) is Failed and outcome.code == URL_ELICITATION and asked.tongue.stateless:
+            for request in asking.url_requests(outcome.data).values():
+                self._gateway.note_question(outcome.server, number, request["method"], request["params"])
+        return False
 
     def _fault(self, id: str | int, asked: Asked, number: int, error: Exception) -> None:
         """A fault of ours: the host gets an answer, the log gets the reason."""

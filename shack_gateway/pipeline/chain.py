@@ -85,11 +85,13 @@ class Chain:
         self._afters = tuple((at, s) for at, s in enumerate(stages) if type(s).after is not Stage.after)[::-1]
         self._end = len(stages)
         self._route, self._seal, self._report = route, seal, report
+        self.on_question: Callable[[Call, InputRequired], InputRequired] = lambda call, asked: asked
+        """Given every question, sealed, and the call as it came in; what it returns is what leaves."""
 
     async def run(self, call: Call) -> Outcome:
         """Walk the call through every stage, to its server and back; never raises an `Exception`."""
         outcome: Outcome | None = None
-        reached = self._end
+        reached, first = self._end, call
         for at, stage in self._befores:
             try:
                 passed = await stage.before(call)
@@ -113,18 +115,22 @@ class Chain:
                     outcome = _checked(await stage.after(call, outcome))
                 except Exception as error:
                     outcome = self._broken(stage, call, "withheld", error)
-        if type(outcome) is Refused:
-            outcome = outcome._replace(server=call.server)
-        elif type(outcome) is InputRequired:
-            outcome = self._with_known(call, outcome)
-        return self.seal(outcome)
+        if type(outcome) is InputRequired:
+            return self._question(first, call, outcome)
+        return self.seal(outcome._replace(server=call.server) if type(outcome) is Refused else outcome)
 
-    def _with_known(self, call: Call, asked: InputRequired) -> InputRequired:
-        """The question with what stages want to know again when the call is made again."""
-        known: dict[str, Any] = {}
-        for stage in self._stages:
-            known.update(stage.known(call))
-        return asked._replace(known=known) if known else asked
+    def _question(self, first: Call, call: Call, asked: InputRequired) -> Outcome:
+        """The question as it leaves, with what stages want to know again when the call is made again."""
+        try:
+            known: dict[str, Any] = {}
+            for stage in self._stages:
+                known.update(stage.known(call))
+            sealed = self.seal(asked._replace(known=known) if known else asked)
+            return self.on_question(first, sealed) if isinstance(sealed, InputRequired) else sealed
+        except Exception as error:
+            self._report("error", f"call {call.number}: a question broke: {error!r}")
+            return Refused("stage", f"The question of `{call.name}` could not be asked. The log says more under call "
+                           f"{call.number}.", server=call.server)
 
     def seal(self, outcome: Outcome) -> Outcome:
         """The last form of anything that leaves for the host; what cannot be sealed is withheld."""
