@@ -95,6 +95,41 @@ def test_one_update_is_told_once_whatever_was_subscribed_to_just_before(scene: S
         host.notify("notifications/cancelled", {"requestId": number})
 
 
+@pytest.mark.parametrize("server", ERAS)
+@pytest.mark.parametrize("era", ERAS)
+def test_a_resource_is_followed_in_every_pairing_and_over_a_restart(scene: Scene, era: str, server: str) -> None:
+    scene.server("alpha", "update", "crash", "echo", era=server, resources=[NOTE])
+    host = scene.start()
+
+    def call(tool: str, **arguments: Any) -> dict[str, Any]:
+        params = {"name": f"alpha__{tool}", "arguments": arguments}
+        return host.ask("tools/call", params) if era == "stateless" else host.request("tools/call", params)
+
+    if era == "handshake":
+        host.handshake()
+    call("echo")
+    if era == "handshake":
+        host.request("resources/subscribe", {"uri": "note://a"})
+    else:
+        listen(host, "L", resourceSubscriptions=["note://a"])
+    begun = "resources/subscribe" if server == "handshake" else "subscriptions/listen"
+
+    def followed(times: int) -> bool:
+        return len([m for m in scene.received("alpha", begun) if "note://a" in str(m["params"])]) >= times
+
+    for run in (1, 2):
+        scene.until(lambda run=run: followed(run), "the server is told what is followed")
+        call("echo")  # by now it knows
+        before = len(host.messages)
+        call("update", id="note://a")
+        updated = host.notification("notifications/resources/updated", after=before)
+        assert updated["params"]["uri"] == "note://a"
+        assert updated["params"].get("_meta", {}).get(M + "subscriptionId") == ("L" if era == "stateless" else None)
+        if run == 1:
+            call("crash")
+    assert len(scene.starts("alpha")) == 2
+
+
 def test_no_list_is_announced_to_a_stateless_host_that_did_not_ask(scene: Scene) -> None:
     scene.server("alpha", "add_tool", "echo")
     host = scene.start()

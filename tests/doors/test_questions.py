@@ -471,43 +471,38 @@ def test_a_question_belongs_to_the_call_that_was_started_last(scene: Scene) -> N
     assert user.host.answer(first)["result"]["resultType"] == "complete"
 
 
-def test_an_answer_reaches_its_question_when_the_call_that_carried_it_has_ended(scene: Scene) -> None:
+def carried(scene: Scene) -> tuple[Answering, dict[str, Any], Any, dict[str, Any], dict[str, Any]]:
+    """An older call asks its second question while a younger one is open, which therefore carries it to the host, and
+    ends at the server: the user; the older call and the id of its open request; the younger call and its question."""
     user = asking(scene, "handshake", "stateless", "sleep")
     meta = {"_meta": Host.meta(EVERYTHING)}
-    late = {"name": "a__interview", "arguments": rounds([form("first")], [form("of the older")])}
-    older = user.host.send("tools/call", {**late, **meta})
-    asked = user.host.answer(older)["result"]
-    slept = {"name": "a__sleep", "arguments": {"secs": 0.4}}
-    younger = user.host.send("tools/call", {**slept, **meta})
+    older = {"name": "a__interview", "arguments": rounds([form("first")], [form("second")])}
+    asked = user.host.answer(user.host.send("tools/call", {**older, **meta}))["result"]
+    younger = {"name": "a__sleep", "arguments": {"secs": 0.4}}
+    id = user.host.send("tools/call", {**younger, **meta})
     user.host.settle()
-    older = user.host.send("tools/call", {**late, **user.responses(asked), **meta})
-    carried = user.host.answer(younger)["result"]
-    assert carried["resultType"] == "input_required", "the younger call is taken to ask"
+    waiting = user.host.send("tools/call", {**older, **user.responses(asked), **meta})
+    question = user.host.answer(id)["result"]
+    assert question["resultType"] == "input_required", "the younger call is taken to ask"
     time.sleep(0.6)  # by now the server has answered the younger call: it never asked
-    ended = user.host.ask("tools/call", {**slept, **user.responses(carried)}, capabilities=EVERYTHING)
+    return user, older, waiting, younger, question
+
+
+def test_an_answer_reaches_its_question_when_the_call_that_carried_it_has_ended(scene: Scene) -> None:
+    user, _, waiting, younger, question = carried(scene)
+    ended = user.once("tools/call", {**younger, **user.responses(question)})
     assert ended["result"]["resultType"] == "complete"
-    said = json_of(user.host.answer(older))
-    assert [each[0]["content"]["name"] for each in said] == ["to first", "to of the older"]
+    said = json_of(user.host.answer(waiting))
+    assert [each[0]["content"]["name"] for each in said] == ["to first", "to second"]
 
 
 def test_a_question_that_its_carrier_never_answers_is_put_to_another_call(scene: Scene) -> None:
-    user = asking(scene, "handshake", "stateless", "sleep")
-    meta = {"_meta": Host.meta(EVERYTHING)}
-    late = {"name": "a__interview", "arguments": rounds([form("first")], [form("again")])}
-    older = user.host.send("tools/call", {**late, **meta})
-    asked = user.host.answer(older)["result"]
-    slept = {"name": "a__sleep", "arguments": {"secs": 0.4}}
-    younger = user.host.send("tools/call", {**slept, **meta})
-    user.host.settle()
-    older = user.host.send("tools/call", {**late, **user.responses(asked), **meta})
-    carried = user.host.answer(younger)["result"]
-    time.sleep(0.6)
-    state = {"requestState": carried["requestState"], "inputResponses": {}}
-    ended = user.host.ask("tools/call", {**slept, **state}, capabilities=EVERYTHING)
-    assert ended["result"]["resultType"] == "complete"
-    asked = user.host.answer(older)["result"]
-    answer = user.host.ask("tools/call", {**late, **user.responses(asked)}, capabilities=EVERYTHING)
-    assert json_of(answer)[1][0]["content"]["name"] == "to again"
+    user, older, waiting, younger, question = carried(scene)
+    silent = {"requestState": question["requestState"], "inputResponses": {}}
+    assert user.once("tools/call", {**younger, **silent})["result"]["resultType"] == "complete"
+    asked = user.host.answer(waiting)["result"]
+    answer = user.once("tools/call", {**older, **user.responses(asked)})
+    assert json_of(answer)[1][0]["content"]["name"] == "to second"
 
 
 def test_questions_to_a_host_that_has_left_are_dismissed_also_those_behind(scene: Scene) -> None:
