@@ -135,7 +135,7 @@ def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     assert "no ordinary file" in allow_always(str(tmp_path / "fifo"), "a__b")
     assert allow_always(str(tmp_path), "a__b") != ""
     assert allow_always("/dev/null", "a__b") != ""
-    assert "null byte" in allow_always("a\0b", "a__b")
+    assert "null" in allow_always("a\0b", "a__b")  # each Python says it in its own words
 
 
 @posix
