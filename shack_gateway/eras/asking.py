@@ -82,13 +82,6 @@ def nonsense(method: Any, params: Any) -> str:
     return ""
 
 
-def told(method: str, params: Mapping[str, Any]) -> str:
-    """What is asked, in a few words for a log."""
-    if method == ELICIT:
-        return f"{params.get('mode', 'form')} elicitation: {str(params.get('message', ''))[:200]}"
-    return "sampling" if method == SAMPLE else "roots"
-
-
 def for_host(
     method: str, params: Mapping[str, Any], version: str, server_version: str, new_id: str = ""
 ) -> dict[str, Any] | str:
