@@ -69,11 +69,11 @@ class Lot:
         """Keep a call; the handle to take it out by."""
         while len(self._parked) >= self._most:
             why = f"more than {self._most} calls wait for the user (`max_parked_calls`)"
-            self._let_go(next(iter(self._parked)), why)
+            self.let_go(next(iter(self._parked)), why)
         handle = parked.handle = os.urandom(16).hex()
         self._parked[handle] = parked
         parked.timer = self._loop.call_later(
-            self.secs, self._let_go, handle, f"nobody answered within {self.secs:g} s (`question_secs`)"
+            self.secs, self.let_go, handle, f"nobody answered within {self.secs:g} s (`question_secs`)"
         )
         return handle
 
@@ -87,16 +87,13 @@ class Lot:
     def __contains__(self, handle: object) -> bool:
         return handle in self._parked
 
-    def let_go(self, handle: str, why: str) -> None:
-        """Give a call up whose host came back and did not get as far as its server; nothing for other handles."""
-        self._let_go(handle, why)
-
     def empty(self, why: str) -> None:
         """Let everybody go: the host has left."""
         for handle in list(self._parked):
-            self._let_go(handle, why)
+            self.let_go(handle, why)
 
-    def _let_go(self, handle: str, why: str) -> None:
+    def let_go(self, handle: str, why: str) -> None:
+        """Give a call up; nothing for a handle that keeps none."""
         parked = self.take(handle)
         if parked is not None:
             parked.book.expire(parked, why)

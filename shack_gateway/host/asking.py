@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from ..errors import ServerGone, ServerSilent
+from ..errors import Cancelled, ServerGone, ServerSilent
 from ..wire import dialect
 from ..wire.messages import Body, encode, notification_line, request_line
 from ..wire.peer import Answer, Peer, Question
@@ -30,15 +30,34 @@ Later = Callable[..., Timer]
 class Asked:
     """One question that is with the host."""
 
-    __slots__ = ("_questions", "question")
+    __slots__ = ("_question", "_questions")
 
     def __init__(self, questions: HostQuestions, question: Question) -> None:
-        self._questions, self.question = questions, question
+        self._questions, self._question = questions, question
+
+    def then(self, done: Callable[[Answer], None]) -> None:
+        """Have `done` called with what settles the question."""
+        self._question.wake = partial(self._tell, done)
+
+    async def answer(self) -> Answer:
+        """Wait for what settles the question; a cancel takes it back from the host."""
+        try:
+            answer = await self._question
+        except Cancelled:
+            self.cancel("the request it belongs to was cancelled")
+            raise
+        self._questions.settled(self._question)
+        return answer
 
     def cancel(self, reason: str) -> None:
         """Nobody wants the answer any more; whoever waits is not woken."""
-        self.question.wake = None
-        self._questions.end(self.question, reason)
+        self._question.wake = None
+        self._questions.end(self._question, reason)
+
+    def _tell(self, done: Callable[[Answer], None]) -> None:
+        self._questions.settled(self._question)
+        assert self._question.value is not None
+        done(self._question.value)
 
 
 class HostQuestions:
@@ -47,7 +66,7 @@ class HostQuestions:
     def __init__(self, peer: Peer, send: Callable[[Body], None], later: Later, secs: float) -> None:
         self._peer, self._send, self._later, self.secs = peer, send, later, secs
         self._timers: dict[int, Timer] = {}
-        self._unsent: list[bytes] = []
+        self._unsent: dict[int, bytes] = {}
         self._closed = False
         self.ready = False
 
@@ -55,8 +74,8 @@ class HostQuestions:
         """The host is ready: ask what has waited for that."""
         if not self.ready:
             self.ready = True
-            unsent, self._unsent = self._unsent, []
-            for line in unsent:
+            unsent, self._unsent = self._unsent, {}
+            for line in unsent.values():
                 self._send(line)
 
     def ask(
@@ -84,7 +103,7 @@ class HostQuestions:
         if self.ready:
             self._send(line)
         else:
-            self._unsent.append(line)
+            self._unsent[question.id] = line
         self._timers[question.id] = self._later(self.secs, self._late, question)
         return Asked(self, question)
 
@@ -97,12 +116,9 @@ class HostQuestions:
     def end(self, question: Question, reason: str) -> None:
         """Take a question back."""
         self.settled(question)
-        if self._peer.forget(question):
+        if self._peer.forget(question) and self._unsent.pop(question.id, None) is None:
             told = {"requestId": question.id, "reason": reason}
-            if self.ready:
-                self._send(notification_line("notifications/cancelled", told))
-            else:
-                self._unsent = [line for line in self._unsent if f'"id":{question.id},'.encode() not in line[:40]]
+            self._send(notification_line("notifications/cancelled", told))
 
     def on_progress(self, params: dict[str, Any]) -> None:
         """The host says how far it is."""
@@ -125,14 +141,3 @@ class HostQuestions:
     def _late(self, question: Question) -> None:
         self.end(question, "nobody answered in time")
         question.settle(ServerSilent("host", f"nobody answered within {self.secs:g} s (`question_secs`)"))
-
-
-def on_answer(asked: Asked, questions: HostQuestions, done: Callable[[Answer], None]) -> None:
-    """Have `done` called with what settles a question."""
-    asked.question.wake = partial(_tell, asked.question, questions, done)
-
-
-def _tell(question: Question, questions: HostQuestions, done: Callable[[Answer], None]) -> None:
-    questions.settled(question)
-    assert question.value is not None
-    done(question.value)

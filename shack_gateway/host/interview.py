@@ -13,7 +13,7 @@ from ..core.gateway import Gateway
 from ..eras import asking
 from ..eras.inbound import Asked as Request
 from ..eras.to_host import notification
-from ..errors import Cancelled, clip
+from ..errors import clip
 from ..pipeline.call import Context, Failed, InputRequired, Outcome
 from ..slot import Slot
 from ..wire import dialect
@@ -96,12 +96,7 @@ class Interview:
         asked = self._questions.ask(server, method, fit)
         if asked is None:
             raise _Unanswered("The host has left, or has too many questions open.")
-        try:
-            answer = await asked.question
-        except Cancelled:
-            asked.cancel("the request it belongs to was cancelled")
-            raise
-        self._questions.settled(asked.question)
+        answer = await asked.answer()
         try:
             value = asking.answer(method, whole(answer)) if isinstance(answer, Result) else None
         except (ValueError, RecursionError):

@@ -25,7 +25,7 @@ from ..slot import Drive
 from ..wire import dialect
 from ..wire.messages import Body, Notification, Request, Result, TooLong, error_line, message, result_line
 from ..wire.peer import Answer, Peer
-from .asking import HostQuestions, Later, on_answer
+from .asking import HostQuestions, Later
 from .following import Following
 from .interview import Interview
 
@@ -333,7 +333,7 @@ class HostSession:
             self._gateway.note_answer(asked.server, number, method, answer.value if type(answer) is Result else None)
             asked.done(answer)
 
-        on_answer(found, self._questions, done)
+        found.then(done)
         return found
 
     def on_elicitation_complete(self, params: dict[str, Any]) -> None:

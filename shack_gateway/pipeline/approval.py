@@ -95,8 +95,10 @@ class Approval:
 
     def known(self, call: Call) -> Mapping[str, Any]:
         """What was approved at the desk is approved as long as the call goes on."""
-        number = self._passed.get(self._key(digest(call))) if self._passed else None
-        return {self._key(digest(call)): YES} if number == call.number else {}
+        if not self._passed:
+            return {}
+        key = self._key(digest(call))
+        return {key: YES} if self._passed.get(key) == call.number else {}
 
     def _key(self, about: str) -> str:
         return f"{self._stage}-{about[:16]}"

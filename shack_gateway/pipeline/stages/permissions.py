@@ -165,7 +165,8 @@ class Permissions(Stage):
     def _strictly(self, call: Call, deny: _Rules, ask: _Rules) -> Call | Outcome | None:
         """What the deny rules and then the ask rules say; None where none of them matches."""
         try:
-            rule, asks = self._matched(call, deny), self._matched(call, ask)
+            rule = self._matched(call, deny)
+            asks = self._matched(call, ask) if rule is None else None
         except RecursionError as error:
             return Refused(self.name, f"blocked by permission policy: {error}", rule="depth")
         if rule is not None:
