@@ -10,7 +10,7 @@ import pytest
 from kit import alive, schema
 
 from .installed import CLIENTS, PAIRS
-from .runs import Runs, client_named
+from .runs import Runs, Through, client_named
 
 pytestmark = pytest.mark.interop
 
@@ -32,10 +32,8 @@ def session_of(conversation: list[tuple[str, Any]]) -> str:
     return schema.STATELESS
 
 
-@pytest.mark.parametrize("client_name, mode", PAIRS)
-def test_every_message_of_the_gateway_is_valid_on_both_sides(runs: Runs, client_name: str, mode: str) -> None:
-    schema.needed()
-    through = runs.through(client_named(client_name), mode)
+def faults_of(through: Through) -> list[str]:
+    """What the official schemas find wrong with the gateway's messages on all wires of a run."""
     found = []
     for lines in through.wire("host"):
         conversation = messages(lines)
@@ -44,6 +42,13 @@ def test_every_message_of_the_gateway_is_valid_on_both_sides(runs: Runs, client_
         for lines in through.wire(server.name):
             conversation = messages(lines)
             found += schema.judge(conversation, session_of(conversation), only=">")
+    return found
+
+
+@pytest.mark.parametrize("client_name, mode", PAIRS)
+def test_every_message_of_the_gateway_is_valid_on_both_sides(runs: Runs, client_name: str, mode: str) -> None:
+    schema.needed()
+    found = faults_of(runs.through(client_named(client_name), mode))
     assert not found, "\n".join(found[:20])
 
 

@@ -10,7 +10,7 @@ import mcp.types as types
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from pydantic import AnyUrl
-from replies import Replies
+from replies import Replies, handlers
 from steps import Noted, main, plain, walk
 
 
@@ -99,24 +99,6 @@ class Link:
         return outcome or {"cancelled": True}
 
 
-def handlers(replies: Replies) -> dict[str, Any]:
-    """The three callbacks of this SDK."""
-    async def reply(method: str, params: Any, kind: Any) -> Any:
-        rule = await replies.to(method, params and plain(params))
-        return types.ErrorData(**rule["error"]) if "error" in rule else kind.model_validate(rule["answer"])
-
-    async def elicitation(_: Any, params: types.ElicitRequestParams) -> Any:
-        return await reply("elicitation/create", params, types.ElicitResult)
-
-    async def sampling(_: Any, params: types.CreateMessageRequestParams) -> Any:
-        return await reply("sampling/createMessage", params, types.CreateMessageResult)
-
-    async def roots(_: Any) -> Any:
-        return await reply("roots/list", None, types.ListRootsResult)
-
-    return {"elicitation_callback": elicitation, "sampling_callback": sampling, "list_roots_callback": roots}
-
-
 async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) -> None:
     async def on_message(message: Any) -> None:
         if isinstance(message, types.ServerNotification):
@@ -125,7 +107,7 @@ async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) 
     where = StdioServerParameters(
         command=wanted["command"], args=wanted["args"], env=wanted.get("env"), cwd=wanted.get("cwd"))
     replies = Replies(wanted["replies"], noted, report) if "replies" in wanted else None
-    more = handlers(replies) if replies else {}
+    more = handlers(replies, types) if replies else {}
     async with stdio_client(where) as (read, write):
         async with ClientSession(read, write, timedelta(seconds=60), message_handler=on_message, **more) as session:
             greeted = await session.initialize()

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import mcp_types as types
 from mcp import Client, StdioServerParameters
-from replies import Replies
+from replies import Replies, handlers
 from steps import Noted, main, plain, walk
 
 # The methods that only the handshake era has are used on purpose.
@@ -101,24 +101,6 @@ class Link:
         return outcome
 
 
-def handlers(replies: Replies) -> dict[str, Any]:
-    """The three callbacks of this SDK; in the stateless era it calls them itself, for what a result asks."""
-    async def reply(method: str, params: Any, kind: Any) -> Any:
-        rule = await replies.to(method, params and plain(params))
-        return types.ErrorData(**rule["error"]) if "error" in rule else kind.model_validate(rule["answer"])
-
-    async def elicitation(_: Any, params: types.ElicitRequestParams) -> Any:
-        return await reply("elicitation/create", params, types.ElicitResult)
-
-    async def sampling(_: Any, params: types.CreateMessageRequestParams) -> Any:
-        return await reply("sampling/createMessage", params, types.CreateMessageResult)
-
-    async def roots(_: Any) -> Any:
-        return await reply("roots/list", None, types.ListRootsResult)
-
-    return {"elicitation_callback": elicitation, "sampling_callback": sampling, "list_roots_callback": roots}
-
-
 async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) -> None:
     async def on_message(message: Any) -> None:
         if hasattr(message, "method"):
@@ -128,7 +110,7 @@ async def connect(wanted: dict[str, Any], noted: Noted, report: dict[str, Any]) 
         command=wanted["command"], args=wanted["args"], env=wanted.get("env"), cwd=wanted.get("cwd"))
     replies = Replies(wanted["replies"], noted, report) if "replies" in wanted else None
     client = Client(where, mode=wanted.get("mode", "auto"), read_timeout_seconds=60, message_handler=on_message,
-                    **(handlers(replies) if replies else {}))
+                    **(handlers(replies, types) if replies else {}))
     async with client, contextlib.AsyncExitStack() as stack:
         server = client.server_info
         report.update({

@@ -21,7 +21,7 @@ import re
 from typing import Any
 
 import anyio
-from steps import Noted
+from steps import Noted, plain
 
 NOBODY = {"error": {"code": -32000, "message": "no rule of the plan fits this question"}}
 
@@ -50,6 +50,24 @@ class Replies:
         if "throw" in rule:
             raise RuntimeError(rule["throw"])
         return rule
+
+
+def handlers(replies: Replies, types: Any) -> dict[str, Any]:
+    """The three callbacks of a Python SDK, of which `types` is its module of messages."""
+    async def reply(method: str, params: Any, kind: Any) -> Any:
+        rule = await replies.to(method, params and plain(params))
+        return types.ErrorData(**rule["error"]) if "error" in rule else kind.model_validate(rule["answer"])
+
+    async def elicitation(_: Any, params: Any) -> Any:
+        return await reply("elicitation/create", params, types.ElicitResult)
+
+    async def sampling(_: Any, params: Any) -> Any:
+        return await reply("sampling/createMessage", params, types.CreateMessageResult)
+
+    async def roots(_: Any) -> Any:
+        return await reply("roots/list", None, types.ListRootsResult)
+
+    return {"elicitation_callback": elicitation, "sampling_callback": sampling, "list_roots_callback": roots}
 
 
 async def gone(text: str) -> None:

@@ -10,32 +10,13 @@ from typing import Any
 
 import anyio
 import mcp.types as types
+from forms import Colour, Name, said
 from mcp.server.elicitation import AcceptedElicitation
 from mcp.server.fastmcp import Context, FastMCP
-from pydantic import BaseModel
 
 app = FastMCP("asking-python1", instructions="A server of the handshake era that asks.")
 
 Asker = Context[Any, Any, Any]
-
-
-class Name(BaseModel):
-    """What is asked for by name."""
-
-    name: str
-
-
-class Colour(BaseModel):
-    """What is asked for by colour."""
-
-    colour: str
-
-
-def said(outcome: Any) -> str:
-    """The answer in one word: what was filled in, or how the user did not."""
-    if not isinstance(outcome, AcceptedElicitation):
-        return str(outcome.action)
-    return ",".join(str(value) for value in outcome.data.model_dump().values())
 
 
 async def name_of(tag: str, ctx: Asker) -> Any:

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 
 import anyio
 import mcp_types as types
+from forms import Colour, Name, said
 from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.resolve import Elicit, ListRoots, Resolve, Sample
-from pydantic import BaseModel
 
 warnings.simplefilter("ignore")                   # sampling and roots are deprecated and still to be served
 
@@ -24,25 +24,6 @@ app = MCPServer("asking-python2", instructions="A server of both eras that asks.
 
 Asker = Context[Any, Any]
 NAME_SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-
-
-class Name(BaseModel):
-    """What is asked for by name."""
-
-    name: str
-
-
-class Colour(BaseModel):
-    """What is asked for by colour."""
-
-    colour: str
-
-
-def said(outcome: Any) -> str:
-    """The answer in one word: what was filled in, or how the user did not."""
-    if not isinstance(outcome, AcceptedElicitation):
-        return str(outcome.action)
-    return ",".join(str(value) for value in outcome.data.model_dump().values())
 
 
 def name_of(tag: str) -> Elicit[Name]:
