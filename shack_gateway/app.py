@@ -99,6 +99,12 @@ def stages(config: Config, ports: Ports) -> list[Stage]:
     return [stage for stage in built if stage is not None]
 
 
+def home(environ: Mapping[str, str]) -> str:
+    """The user's home folder with links resolved, or nothing."""
+    folder = environ.get("HOME") or environ.get("USERPROFILE", "")
+    return os.path.realpath(folder) if folder else ""
+
+
 def office(config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop) -> Office:
     """What stages need to ask the user."""
     folder = state_folder(environ)
@@ -140,8 +146,13 @@ class Serving:
             {spec.name: realpath(spec.cwd) for spec in config.servers if spec.cwd},
             tuple(os.path.realpath(folder) for folder in (state_folder(environ),) if folder),
             office(config, environ, loop),
+            house.fleet.facts,
+            home(environ),
+            sys.platform in ("win32", "darwin"),
+            loop.time,
+            environ.get("CLAUDE_CODE_SESSION_ID") or os.urandom(8).hex(),
         )
-        chain = Chain(stages(config, ports), house.fleet.send, masking.seal, ports.report)
+        chain = Chain(stages(config, ports), house.fleet.send, masking.seal, ports.report, loop.time)
         questions = Questions(
             loop.time, os.urandom, settings["question_secs"], lambda text: log.info("question", text)
         )

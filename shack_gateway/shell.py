@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from .children import Child, Keeper
-from .pipeline.chain import HookRun
+from .pipeline.chain import HookRun, Program
 from .pipes import Outbox, Reader, Writer
 from .slot import Slot
 
@@ -35,12 +35,12 @@ class Shell:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def run(self, command: str, payload: bytes, limit_secs: float) -> HookRun:
-        """Run `command` with `payload` on its standard input; waits in a `Slot`, raises nothing but `Cancelled`."""
+    async def run(self, program: Program, payload: bytes, limit_secs: float) -> HookRun:
+        """Run `program` with `payload` on its standard input; waits in a `Slot`, raises nothing but `Cancelled`."""
         if self._closed:
             return HookRun(-1, "", "", SHUTTING_DOWN)
         try:
-            child = Child(self._loop, self._keeper, self._argv(command), env=self._environ, cwd=None,
+            child = Child(self._loop, self._keeper, self._argv(str(program.command)), env=self._environ, cwd=None,
                           on_exit=lambda exit_code: hook.exited(exit_code))
         except (OSError, ValueError) as error:
             return HookRun(-1, "", "", f"failed to spawn hook: {error}")

@@ -18,6 +18,7 @@ from ..errors import clip
 from ..record import NamedTuple
 from ..wire.splice import elements, members, scan
 from . import shapes
+from .facts import NO_FACTS, Facts
 from .names import LIMIT, assign, joined
 from .texts import only_place, place_of
 from .uris import Places, Seen, Template, is_usable, is_usable_template, unwrap, wrap, wrap_template
@@ -215,6 +216,10 @@ class Catalog:
     def template(self, uri: str) -> Entry | None:
         """The listed template that is shown like this (or in our own scheme), for `completion/complete`."""
         return _listed(self._templates, uri, wrap_template)
+
+    def facts(self, server: str, target: str) -> Facts:
+        """What `server` says of its tool `target` (the server's own name), and what its name says."""
+        return NO_FACTS
 
     # --- by URI ---
 

@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from ..catalog.entries import Catalog, Listing
+from ..catalog.facts import NO_FACTS, Facts
 from ..catalog.uris import Seen
 from ..children import Keeper
 from ..config.servers import ServerSpec
 from ..core.ports import HostQuestion, ServersQuestion
 from ..errors import ServerUnavailable
 from ..log import Log
-from ..pipeline.call import Call, Outcome
+from ..pipeline.call import TOOL, Call, Outcome
 from ..pipes import Outbox
 from ..record import NamedTuple
 from ..wire.messages import encode
@@ -177,6 +178,10 @@ class Fleet:
     def ages(self) -> Mapping[str, int]:
         """Milliseconds since each running server listed."""
         return {name: s.run.age_ms for name, s in self._sessions.items() if s.run is not None}
+
+    def facts(self, call: Call) -> Facts:
+        """What the catalog knows of the tool that is called."""
+        return self.catalog.facts(call.server, call.target) if call.kind == TOOL else NO_FACTS
 
     def send(self, call: Call) -> Awaitable[Outcome]:
         """Send a call to its server."""

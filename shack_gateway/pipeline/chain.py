@@ -12,9 +12,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from ..catalog.facts import NO_FACTS, Facts
 from ..record import NamedTuple
 from .approval import Office
 from .call import Call, Complete, Failed, InputRequired, Outcome, Refused
+
+
+class Program(NamedTuple):
+    """What a hook runs: a line for the shell, or a program with its arguments."""
+
+    command: str | tuple[str, ...]
+    cwd: str = ""
+    """Its working directory; empty: the gateway's."""
+    env: Mapping[str, str] = {}
+    """Variables besides those of the gateway."""
+    stays: bool = False
+    """It is started once and reads a line for every event."""
 
 
 class HookRun(NamedTuple):
@@ -34,8 +47,8 @@ class Ports(NamedTuple):
     """Absolute, links resolved."""
     realpath: Callable[[str], str]
     """`os.path.realpath`; raises OSError or ValueError where a path cannot be resolved."""
-    run_hook: Callable[[str, bytes, float], Awaitable[HookRun]]
-    """Command line, standard input, limit in seconds."""
+    run_hook: Callable[[Program, bytes, float], Awaitable[HookRun]]
+    """Program, standard input, limit in seconds."""
     report: Callable[[str, str], None]
     """Level (`info`, `warning`, `error`) and text for the log."""
     folders: Mapping[str, str] = {}
@@ -45,6 +58,16 @@ class Ports(NamedTuple):
     """Folders of ours that no argument may lead into, whatever the configuration allows; absolute, links resolved."""
     office: Office | None = None
     """What a stage needs to ask the user; without it nobody can be asked."""
+    facts: Callable[[Call], Facts] = lambda call: NO_FACTS
+    """What the catalog knows of the tool (or prompt) that is called."""
+    home: str = ""
+    """The user's home folder, for `~/` in rules; absolute, links resolved; empty: not known."""
+    folds_case: bool = False
+    """The platform's file systems usually do not tell `A` from `a`."""
+    now: Callable[[], float] = lambda: 0.0
+    """Seconds of a clock that only goes on."""
+    session: str = ""
+    """The name of this run of the gateway, or of the host's session where it has told us one."""
 
 
 class Stage:
@@ -70,6 +93,13 @@ class Stage:
         """What the stage wants to find in `Call.answers` when the call is made again after a question."""
         return {}
 
+    def ended(self, call: Call) -> None:
+        """The call is over, however it ended (a cancel included); only told to a stage whose `before` let it pass."""
+
+    def why(self, call: Call) -> str:
+        """In a few words, for `explain`: what decided that the call passes here. Empty: nothing here is about it."""
+        return ""
+
 
 Route = Callable[[Call], Awaitable[Outcome]]
 Seal = Callable[[Outcome], Outcome]
@@ -78,46 +108,73 @@ Seal = Callable[[Outcome], Outcome]
 class Chain:
     """The stages in their order with the way to the servers at the end."""
 
-    def __init__(self, stages: Sequence[Stage], route: Route, seal: Seal, report: Callable[[str, str], None]) -> None:
-        self._stages = tuple(stages)
+    def __init__(
+        self, stages: Sequence[Stage], route: Route, seal: Seal, report: Callable[[str, str], None],
+        now: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.stages = self._stages = tuple(stages)
         self._gates = tuple((at, s) for at, s in enumerate(stages) if s.gate)
         self._befores = tuple((at, s) for at, s in enumerate(stages) if type(s).before is not Stage.before)
         self._afters = tuple((at, s) for at, s in enumerate(stages) if type(s).after is not Stage.after)[::-1]
+        self._enders = tuple((at, s) for at, s in enumerate(stages) if type(s).ended is not Stage.ended)
         self._end = len(stages)
-        self._route, self._seal, self._report = route, seal, report
+        self._route, self._seal, self._report, self._now = route, seal, report, now
+        self.on_end: Callable[[Call, Call, Outcome | None, float], None] | None = None
+        """Told of every call that is over: as it came in, as it was sent (or refused), what leaves for the host (None
+        where the host cancelled it), and how many seconds it took. Whatever it raises is only reported."""
         self.on_question: Callable[[Call, InputRequired], InputRequired] = lambda call, asked: asked
         """Given every question, sealed, and the call as it came in; what it returns is what leaves."""
 
     async def run(self, call: Call) -> Outcome:
         """Walk the call through every stage, to its server and back; never raises an `Exception`."""
         outcome: Outcome | None = None
-        reached, first = self._end, call
-        for at, stage in self._befores:
-            try:
-                passed = await stage.before(call)
-                if passed is call:
-                    continue
-                passed = await self._judge_again(passed, at) if isinstance(passed, Call) else _checked(passed)
-            except Exception as error:
-                passed = self._broken(stage, call, "refused", error)
-            if not isinstance(passed, Call):
-                outcome, reached = passed, at
-                break
-            call = passed
-        if outcome is None:
-            try:
-                outcome = _checked(await self._route(call))
-            except Exception as error:
-                outcome = self._unrouted(call, error)
-        for at, stage in self._afters:
-            if at < reached:
+        left: Outcome | None = None
+        reached, first, started = self._end, call, self._now()
+        try:
+            for at, stage in self._befores:
+                reached = at
                 try:
-                    outcome = _checked(await stage.after(call, outcome))
+                    passed = await stage.before(call)
+                    if passed is call:
+                        continue
+                    passed = await self._judge_again(passed, at) if isinstance(passed, Call) else _checked(passed)
                 except Exception as error:
-                    outcome = self._broken(stage, call, "withheld", error)
-        if type(outcome) is InputRequired:
-            return self._question(first, call, outcome)
-        return self.seal(outcome._replace(server=call.server) if type(outcome) is Refused else outcome)
+                    passed = self._broken(stage, call, "refused", error)
+                if not isinstance(passed, Call):
+                    outcome = passed
+                    break
+                call = passed
+            else:
+                reached = self._end
+                try:
+                    outcome = _checked(await self._route(call))
+                except Exception as error:
+                    outcome = self._unrouted(call, error)
+            for at, stage in self._afters:
+                if at < reached:
+                    try:
+                        outcome = _checked(await stage.after(call, outcome))
+                    except Exception as error:
+                        outcome = self._broken(stage, call, "withheld", error)
+            if type(outcome) is InputRequired:
+                left = self._question(first, call, outcome)
+            else:
+                left = self.seal(outcome._replace(server=call.server) if type(outcome) is Refused else outcome)
+            return left
+        finally:
+            if self._enders or self.on_end is not None:
+                self._over(first, call, reached, left, self._now() - started)
+
+    def _over(self, first: Call, call: Call, reached: int, left: Outcome | None, secs: float) -> None:
+        """Tell whoever has to know that the call is over."""
+        try:
+            for at, stage in self._enders:
+                if at < reached:
+                    stage.ended(first)
+            if self.on_end is not None:
+                self.on_end(first, call, left, secs)
+        except Exception as error:
+            self._report("error", f"call {first.number}: its end could not be noted: {error!r}")
 
     def _question(self, first: Call, call: Call, asked: InputRequired) -> Outcome:
         """The question as it leaves, with what stages want to know again when the call is made again."""

@@ -5,9 +5,10 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
+from shack_gateway.catalog.facts import NO_FACTS, Facts
 from shack_gateway.config.fields import Value, defaults, read_object
 from shack_gateway.pipeline.call import TOOL, Call, Complete, Context, Outcome, Refused
-from shack_gateway.pipeline.chain import Chain, HookRun, Ports, Stage
+from shack_gateway.pipeline.chain import Chain, HookRun, Ports, Program, Stage
 from shack_gateway.pipeline.stages import masking
 from shack_gateway.resolve import realpath
 
@@ -29,17 +30,20 @@ def run(coroutine: Coroutine[Any, None, Any]) -> Any:
     raise AssertionError("the coroutine waits for something")
 
 
-async def no_hook(command: str, payload: bytes, limit: float) -> HookRun:
-    raise AssertionError(f"hook `{command}` was run")
+async def no_hook(program: Program, payload: bytes, limit: float) -> HookRun:
+    raise AssertionError(f"hook `{program.command}` was run")
 
 
 def ports(
     root: object = "/ws", *, realpath: Callable[[str], str] = realpath,
-    run_hook: Callable[[str, bytes, float], Awaitable[HookRun]] = no_hook, folders: Mapping[str, str] | None = None,
-    log: list[tuple[str, str]] | None = None,
+    run_hook: Callable[[Program, bytes, float], Awaitable[HookRun]] = no_hook,
+    folders: Mapping[str, str] | None = None, log: list[tuple[str, str]] | None = None,
+    facts: Callable[[Call], Facts] = lambda call: NO_FACTS, **more: Any,
 ) -> Ports:
     said: list[tuple[str, str]] = [] if log is None else log
-    return Ports(str(root), realpath, run_hook, lambda level, text: said.append((level, text)), folders or {})
+    return Ports(
+        str(root), realpath, run_hook, lambda level, text: said.append((level, text)), folders or {}, facts=facts, **more
+    )
 
 
 def read(module: Any, **settings: Any) -> tuple[dict[str, Any], list[str]]:

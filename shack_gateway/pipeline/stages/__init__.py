@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import hooks, masking, permissions, sandbox
+from . import dry_run, guardrails, hooks, injections, limits, masking, permissions, profiles, sandbox
 
-ORDER: tuple[ModuleType, ...] = (sandbox, permissions, hooks, masking)
+ORDER: tuple[ModuleType, ...] = (
+    profiles, limits, sandbox, permissions, guardrails, injections, hooks, dry_run, masking,
+)

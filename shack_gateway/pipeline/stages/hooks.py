@@ -18,7 +18,7 @@ from ...wire.splice import DECODER
 from ..approval import Approval
 from ..arguments import policy_name
 from ..call import RESOURCE, TOOL, Call, Complete, Outcome, Refused
-from ..chain import HookRun, Ports, Stage
+from ..chain import HookRun, Ports, Program, Stage
 
 PRE, POST = "pre_tool_hook", "post_tool_hook"
 MOST_REASON = 2048
@@ -57,7 +57,7 @@ class Hooks(Stage):
             return call
         asked = _input(call)
         payload = _payload(call, "PreToolUse", tool_input_json=json.dumps(asked))
-        said = _Said(await self._run(self._pre, payload, self._limit))
+        said = _Said(await self._run(Program(self._pre), payload, self._limit))
         if call.kind == RESOURCE and said.updated is not None and said.updated != asked:
             said.blocked = "the URI of a resource cannot be changed"
         if said.blocked:
@@ -86,7 +86,7 @@ class Hooks(Stage):
         except (ValueError, RecursionError):
             blocked = f"the result of server `{call.server}` cannot be shown to it: it is no JSON object"
         else:
-            blocked = _Said(await self._run(self._post, payload, self._limit), post=True).blocked
+            blocked = _Said(await self._run(Program(self._post), payload, self._limit), post=True).blocked
         if blocked:
             return Refused(self.name, f"result rejected by post-tool hook: {blocked}", rule=POST)
         return outcome
