@@ -75,7 +75,7 @@ class House:
             self.guard,
             log,
             lambda spec: environment(spec, environ),
-            [{"uri": file_uri(root), "name": os.path.basename(root) or root}],
+            [{"uri": file_uri(each), "name": os.path.basename(each) or each} for each in roots(config)],
             CatalogCache(folder, log) if folder else None,
         )
 
@@ -84,6 +84,13 @@ class House:
         self.shell.close()
         await self.fleet.stop(patience)
         self.guard.close()
+
+
+def roots(config: Config) -> list[str]:
+    """The folders that servers are told of: those that the sandbox lets paths lead to."""
+    section = config.settings["sandbox"] or {}
+    further = (*section.get("extra_roots", ()), *section.get("read_only_roots", ()))
+    return list(dict.fromkeys((config.workspace_root, *further)))
 
 
 def file_uri(path: str) -> str:

@@ -67,6 +67,7 @@ def load(path: str, environ: Mapping[str, str], *, stages: Sequence[ModuleType] 
     settings = read_object(top, fields, {SERVERS.key: "", ALIAS: ""})
     table = _server_table(top)
     settings["workspace_root"] = _root(top, settings["workspace_root"], environ)
+    _further_roots(top.member("sandbox"), settings, environ)
     servers = [spec(name, place, entry, settings, environ) for name, (place, entry) in table.items()]
     settings[SERVERS.key] = tuple(table)
     settings["max_call_secs"] = settings["max_call_secs"] or max(600, settings["request_timeout_secs"])
@@ -123,6 +124,44 @@ def _root(top: Value, written: str | None, environ: Mapping[str, str]) -> str:
         place.warn("is empty: the gateway's working directory is taken", 'Write the folder, or `"."`.')
     elif there and not os.path.isdir(root):
         place.warn("is a file, not a folder", "Write the folder that the servers are to work in.")
+    return root
+
+
+def _further_roots(place: Value, settings: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Put the absolute paths of the sandbox's roots, links resolved, in place of what was written."""
+    section = settings.get("sandbox")
+    if not section:
+        return
+    found = dict(section)
+    for key in ("extra_roots", "read_only_roots"):
+        found[key] = tuple([
+            root for element, written in zip(place.member(key).elements(), section[key])
+            if (root := _further_root(element, written, settings["workspace_root"], environ))])
+    settings["sandbox"] = found
+
+
+def _further_root(place: Value, written: str, workspace_root: str, environ: Mapping[str, str]) -> str:
+    filled, missing = expand(written, environ.get)
+    for part in missing:
+        place.error(part.what, part.fix)
+    if missing:
+        return ""
+    if filled.startswith("~"):
+        place.error("begins with `~`, which is not expanded", _NO_HOME)
+        return ""
+    if not filled:
+        place.error("is empty", "Write the path of a folder.")
+        return ""
+    try:
+        root = os.path.realpath(os.path.join(workspace_root, filled))
+        there = os.path.isdir(root)
+    except (OSError, ValueError):
+        place.error("is no usable path", "Write the path of a folder.")
+        return ""
+    if not there:
+        place.warn("is no folder: no path leads there", "Create it, or write the path of one that exists.")
+    elif root == os.path.dirname(root):
+        place.error("is the root of the file system: nothing would be outside", "Write the folder that is needed.")
     return root
 
 

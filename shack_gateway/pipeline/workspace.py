@@ -8,25 +8,30 @@ from __future__ import annotations
 import ntpath
 import posixpath
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from .chain import Ports
 
 
 class Workspace:
-    """The root, the folders that servers work in, and the port that follows links."""
+    """The root, further ones, the folders that servers work in, and the port that follows links.
+
+    `extra` and `readable` are further roots, absolute, links resolved; the second may only be read.
+    """
 
     __slots__ = (
-        "_folders", "_fold", "_private", "_tree", "has_private", "join", "normal", "realpath", "root", "windows")
+        "_extra", "_folders", "_fold", "_private", "_readable", "_tree", "has_private", "join", "normal", "realpath",
+        "root", "windows")
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, extra: Iterable[str] = (), readable: Iterable[str] = ()) -> None:
         self.root, self.realpath, self._folders = ports.workspace_root, ports.realpath, ports.folders
         self.windows = bool(ntpath.splitdrive(self.root)[0])
         way = ntpath if self.windows else posixpath
         self.join: Callable[[str, str], str] = way.join
         self.normal: Callable[[str], str] = way.normpath
         self._fold: Callable[[str], str] = way.normcase
-        self._tree = self._fold(self.root.rstrip("/\\") + way.sep)
+        self._tree = self._as_tree(self.root)
+        self._extra, self._readable = tuple(map(self._as_tree, extra)), tuple(map(self._as_tree, readable))
         self._private = tuple([_plain(folder) for folder in ports.private])
         self.has_private = bool(self._private)
 
@@ -47,6 +52,18 @@ class Workspace:
         if folded.startswith(self._tree):
             return whole[len(self._tree) :]
         return "." if folded == self._fold(self.root) else None
+
+    def holds(self, whole: str, *, reads: bool) -> bool:
+        """True for what a call may name; `reads` tells that it changes nothing. `whole` has no links left."""
+        if self.inner(whole) is not None:
+            return True
+        folded = self._fold(whole)
+        tree = folded if folded[-1:] in "/\\" else folded + self._tree[-1]  # a root is inside of itself
+        return tree.startswith(self._extra) or (reads and tree.startswith(self._readable))
+
+    def _as_tree(self, root: str) -> str:
+        """A root as the beginning of everything in it."""
+        return self._fold(root.rstrip("/\\") + ("\\" if self.windows else "/"))
 
     def is_private(self, whole: str) -> bool:
         """True for a folder of ours, and for what is in it; `whole` has no links left."""

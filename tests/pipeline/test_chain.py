@@ -10,7 +10,18 @@ from kit.corridor import Road, call, complete, refused, run
 from shack_gateway.errors import Cancelled
 from shack_gateway.pipeline.call import Call, Complete, Failed, InputRequired, Outcome, Refused
 from shack_gateway.pipeline.chain import Chain, Stage
-from shack_gateway.pipeline.stages import ORDER, hooks, masking, permissions, sandbox
+from shack_gateway.pipeline.stages import (
+    ORDER,
+    dry_run,
+    guardrails,
+    hooks,
+    injections,
+    limits,
+    masking,
+    permissions,
+    profiles,
+    sandbox,
+)
 
 
 class Step(Stage):
@@ -199,8 +210,72 @@ def test_what_cannot_be_sealed_is_withheld(broken: Callable[[object], Any]) -> N
     assert len(road.log) == 2
 
 
+class Watching(Step):
+    """A step that is told when a call it let pass is over."""
+
+    def ended(self, call: Call) -> None:
+        self._story.append(f"{self.name}.")
+
+
+ENDS = [
+    # what the stage in the middle does, who is told of the end
+    ("passes", lambda passing: passing, ["a.", "b.", "c."]),
+    ("refuses", lambda _: NO, ["a."]),
+    ("breaks", explode, ["a."]),
+    ("changes", lambda passing: passing.with_arguments({"x": "2"}), ["a.", "b.", "c."]),
+    ("is cancelled", None, ["a."]),
+]
+
+
+@pytest.mark.parametrize("before, told", [end[1:] for end in ENDS], ids=[end[0] for end in ENDS])
+def test_whoever_let_a_call_pass_is_told_once_that_it_is_over(before: Any, told: list[str]) -> None:
+    def cancel(_: object) -> Any:
+        raise Cancelled()
+
+    story: list[str] = []
+    road = Road(Watching("a", story), Watching("b", story, before=before or cancel), Watching("c", story))
+    try:
+        road.run(call())
+    except Cancelled:
+        assert before is None
+    assert [line for line in story if line.endswith(".")] == told
+
+
+def test_the_end_of_a_call_tells_how_it_came_what_was_sent_and_what_leaves() -> None:
+    told: list[Any] = []
+    clock = iter((5.0, 7.5))
+    road = Road(Step("a", [], before=lambda passing: passing.with_arguments({"x": "sent"})))
+    road.chain._now = lambda: next(clock)
+    road.chain.on_end = lambda *end: told.append(end)
+    asked = call({"x": "came"})
+    outcome = road.run(asked)
+    [(first, sent, left, secs)] = told
+    assert (first, sent.arguments, secs) == (asked, {"x": "sent"}, 2.5) and left is outcome
+
+
+def test_a_cancelled_call_ends_without_an_outcome() -> None:
+    def cancel(_: object) -> Any:
+        raise Cancelled()
+
+    told: list[Any] = []
+    road = Road(Step("a", [], before=cancel))
+    road.chain.on_end = lambda *end: told.append(end)
+    with pytest.raises(Cancelled):
+        road.run(call())
+    assert [end[2] for end in told] == [None]
+
+
+def test_who_cannot_bear_the_end_of_a_call_does_not_spoil_it() -> None:
+    road = Road(answer=complete({"content": []}))
+    road.chain.on_end = lambda *end: explode(end)
+    assert isinstance(road.run(call()), Complete)
+    assert "its end could not be noted" in road.log[0][1]
+
+
 def test_the_stages_stand_in_the_order_of_the_house() -> None:
-    assert list(ORDER) == [sandbox, permissions, hooks, masking]
+    assert list(ORDER) == [
+        profiles, limits, sandbox, permissions, guardrails, injections, hooks, dry_run, masking,
+    ]
 
 
 def test_gates_are_the_stages_that_only_judge() -> None:

@@ -239,7 +239,7 @@ def test_a_refusal_of_an_absolute_path_begins_as_in_0_1_0(world: World) -> None:
 def test_a_refusal_names_the_argument_the_tool_and_what_is_allowed(world: World) -> None:
     verdict = refused(world.judge({"edits": [{"file_path": "a.txt"}, {"file_path": "../\x1b[31m" + "x" * 500}]}))
     assert "(argument `edits[1].file_path` of `fs__read`)" in verdict.text
-    assert "inside the workspace" in verdict.text and "sandbox_exempt" in verdict.text
+    assert "inside the workspace" in verdict.text and "sandbox.exempt" in verdict.text
     assert verdict.rule == "edits[1].file_path"
     assert "\x1b" not in verdict.text and len(verdict.text) < 1000
 
@@ -297,7 +297,9 @@ EXEMPT = ["fs__read:route", "fs__read:options.url_path", "fs__read:spec", "other
 def test_an_exempt_argument_is_left_alone_with_all_below_it_and_nothing_else_is(
     world: World, arguments: dict[str, Any], passes: bool
 ) -> None:
-    assert world.passes(arguments, sandbox_exempt=EXEMPT) is passes
+    assert world.passes(arguments, sandbox={"exempt": EXEMPT}) is passes
+    assert world.passes(arguments, sandbox_exempt=EXEMPT) is passes, "under its older name"
+    assert world.passes(arguments, sandbox={"exempt": EXEMPT[1:]}, sandbox_exempt=EXEMPT[:1]) is passes, "under both"
     assert not world.passes(arguments), "without the exemption"
 
 
@@ -307,13 +309,15 @@ def test_an_exempt_argument_is_left_alone_with_all_below_it_and_nothing_else_is(
     (["a__b"], 1), (["a__b:"], 1), (["ab:c"], 1), ([":c"], 1), (["", "x"], 2),
 ], ids=str)
 def test_an_exemption_is_of_one_form(given: Any, errors: int) -> None:
-    _, found = read(sandbox, sandbox_exempt=given)
-    assert len(found) == errors and all(finding.startswith("error `sandbox_exempt") for finding in found)
+    written = {"sandbox_exempt": {"sandbox_exempt": given}, "sandbox.exempt": {"sandbox": {"exempt": given}}}
+    for name, settings in written.items():
+        _, found = read(sandbox, **settings)
+        assert len(found) == errors and all(finding.startswith(f"error `{name}") for finding in found)
 
 
 def test_exemptions_are_read_by_tool() -> None:
     out, _ = read(sandbox, sandbox_exempt=["a__b:c", "a__b:d.e", " x__y:z"])
-    assert out == {"sandbox_exempt": {"a__b": ("c", "d.e"), "x__y": ("z",)}}
+    assert out["sandbox_exempt"] == {"a__b": ("c", "d.e"), "x__y": ("z",)}
 
 
 URIS = [
@@ -545,7 +549,7 @@ def test_nothing_leads_into_a_folder_of_ours_not_even_an_exempt_argument(home: W
         verdict = refused(judged_at(home, {"path": filled(home, text)}, **settings))
         assert verdict.stage == "sandbox" and verdict.rule == "path"
         assert " leads into the folder that the gateway keeps for itself (argument `path` of " in verdict.text
-        assert "sandbox_exempt" not in verdict.text
+        assert "exempt" not in verdict.text
         assert str(home.root / OURS) not in verdict.text or str(home.root / OURS) in filled(home, text)
 
 

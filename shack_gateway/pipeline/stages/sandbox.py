@@ -1,4 +1,4 @@
-"""Sandbox: no path in the arguments of a call leads out of the workspace.  Pure.
+"""Sandbox: no path in the arguments of a call leads out of the workspace and the roots beside it.  Pure.
 
 What counts as a path:
   under a key that names files (`path`, `outputDir`, `source`, ...)    every text
@@ -8,26 +8,31 @@ What counts as a path:
 Rule 1: every reading of a path must stay inside, with links followed; what cannot be resolved is refused.
 Rule 2: a refusal shows the path as the caller wrote it, never where it leads.
 Rule 3: nothing leads into a folder of ours (`Ports.private`), exempt arguments included: approvals are kept there.
-Rule 4: this binds servers that do what they were asked to. It is no wall against a server that means harm.
+Rule 4: in a read-only root, a path may be named by what only reads, and not as the place where something goes.
+Rule 5: this binds servers that do what they were asked to. It is no wall against a server that means harm.
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from ...config.fields import Field, Value
+from ...config.fields import Field, Section, Value, defaults, strings
 from ...errors import clip
+from ...lazy import Pattern
 from ..arguments import DEPTH, LIST, PATH, SHORT_KEY, VALUE, Trail, key_says, leaves, place, policy_name
-from ..call import RESOURCE, Call, Outcome, Refused
+from ..call import RESOURCE, TOOL, Call, Outcome, Refused
 from ..chain import Ports, Stage
 from ..paths import LONGEST, MAYBE, NOTHING, SURELY, foreign, looks, quiet, readings, too_long
 from ..workspace import Workspace
 
 START = "sandbox violation: directory traversal blocked: "
-ALLOWED = ("Allowed are paths inside the workspace, absolute or relative to its root. An argument that is no path can "
-           "be listed by the owner of the gateway in `sandbox_exempt`.")
+ALLOWED = "Allowed are paths inside the workspace, absolute or relative to its root"
+EXEMPT = "An argument that is no path can be listed by the owner of the gateway in `sandbox.exempt`."
+READ_ONLY = "is in a folder that may only be read"
 PRIVATE = "leads into the folder that the gateway keeps for itself"
+_NAMES_GOAL = Pattern(r"(?i:dest|dst|target|out|save|write|new)|[Tt]o(?:$|[^a-z])|TO(?:$|_)")
+"""Keys of paths that something is put at, also where the tool is called `get_...`."""
 MOST_SHOWN = 300
 MOST_LOOKS = 10_000
 """Looks at the file system for one call; they take tenths of a second, in which nobody else is served."""
@@ -47,15 +52,29 @@ def exemptions(value: Value) -> dict[str, tuple[str, ...]]:
     return found
 
 
-FIELDS: tuple[Field, ...] = (
-    Field("sandbox_exempt", exemptions, {}, "Arguments that look like paths but are none, as `server__tool:argument`; "
+SECTION = (
+    Field("extra_roots", strings, (), "Further folders that paths may lead to. Relative ones are taken from "
+          "`workspace_root`; relative paths in calls never lead here.", "list of paths"),
+    Field("read_only_roots", strings, (), "Further folders that paths may lead to in resources, prompts, and calls of "
+          "tools that only read.", "list of paths"),
+    Field("exempt", exemptions, {}, "Arguments that look like paths but are none, as `server__tool:argument`; "
           "`argument` may lead deeper (`options.route`) and covers everything below it.", "list of strings"),
+)
+
+FIELDS: tuple[Field, ...] = (
+    Field("sandbox", Section(SECTION), None, "What the sandbox allows besides `workspace_root`.", "object"),
+    Field("sandbox_exempt", exemptions, {}, "An older name of `sandbox.exempt`; what either says counts.",
+          "list of strings"),
 )
 
 
 def build(settings: Mapping[str, Any], ports: Ports) -> Stage | None:
     """The sandbox; there is no configuration without it."""
-    return Sandbox(ports, settings.get("sandbox_exempt", {}))
+    section = settings.get("sandbox") or defaults(SECTION)
+    exempt = dict(settings.get("sandbox_exempt", {}))
+    for tool, arguments in section["exempt"].items():
+        exempt[tool] = (*exempt.get(tool, ()), *arguments)
+    return Sandbox(ports, exempt, section["extra_roots"], section["read_only_roots"])
 
 
 class Sandbox(Stage):
@@ -64,10 +83,15 @@ class Sandbox(Stage):
     name = "sandbox"
     gate = True
 
-    def __init__(self, ports: Ports, exempt: Mapping[str, tuple[str, ...]]) -> None:
-        self._workspace = Workspace(ports)
+    def __init__(
+        self, ports: Ports, exempt: Mapping[str, tuple[str, ...]], extra: Sequence[str] = (),
+        readable: Sequence[str] = (),
+    ) -> None:
+        self._workspace = Workspace(ports, extra, readable)
         self._outside = f"is outside workspace root {ports.workspace_root}"
-        self._exempt = exempt
+        self._allowed = _allowed(extra, readable)
+        self._exempt, self._facts = exempt, ports.facts
+        self._any_readable = bool(readable)
 
     async def before(self, call: Call) -> Call | Outcome:
         """The call, or why one of its paths is refused."""
@@ -84,7 +108,7 @@ class Sandbox(Stage):
                 if self._is_exempt(call, trail):
                     reason = self._trespass(text, call.server, spare)
                 else:
-                    reason = self._escape(text, certainty, call.server, left)
+                    reason = self._escape(text, certainty, call, self._only_reads(call, trail), left)
                 if reason:
                     return self._refuse(call, text, reason, place(trail))
         except RecursionError as error:
@@ -96,15 +120,28 @@ class Sandbox(Stage):
             certainty, left = looks(uri), iter(range(MOST_LOOKS))
             if certainty is NOTHING:
                 continue
-            if "uri" in self._exempt.get(policy_name(call), ()):
+            if "uri" in self._exempt_of(call):
                 reason = self._trespass(uri, call.server, left)
             else:
-                reason = self._escape(uri, certainty, call.server, left)
+                reason = self._escape(uri, certainty, call, True, left)
             if reason:
                 return self._refuse(call, uri, reason, "uri")
         return call
 
-    def _escape(self, text: str, certainty: int, server: str, left: Iterator[int]) -> str:
+    def why(self, call: Call) -> str:
+        """What there was to judge."""
+        calm = call.kind != RESOURCE and _calm(call.arguments)
+        return "no argument looks like a path" if calm else "no path leads out"
+
+    def _only_reads(self, call: Call, trail: Trail) -> bool:
+        """True when what the path names will be read, as far as names and the server's own words tell."""
+        if not self._any_readable:
+            return False
+        if call.kind == TOOL and not self._facts(call).only_reads:
+            return False
+        return not any(_NAMES_GOAL.match(key) for key in _keys(trail).split("."))
+
+    def _escape(self, text: str, certainty: int, call: Call, reads: bool, left: Iterator[int]) -> str:
         """Why `text`, read as a path, is refused; `""` when every reading of it stays inside.
 
         `left` has an item for each look at the file system that the call may still cost.
@@ -118,13 +155,13 @@ class Sandbox(Stage):
         for path in readings(text, windows=workspace.windows):
             if certainty is SURELY and (path.startswith("~") or not workspace.windows and foreign(path)):
                 return self._outside            # whose home `~` is, only the server knows
-            for folder in workspace.folders(server):
+            for folder in workspace.folders(call.server):
                 if next(left, None) is None:
                     return TOO_MANY
                 try:
                     real = workspace.realpath(workspace.whole(folder, path))
-                    if workspace.inner(real) is None:
-                        return self._outside
+                    if not workspace.holds(real, reads=reads):
+                        return READ_ONLY if workspace.holds(real, reads=True) else self._outside
                     if workspace.is_private(real):
                         return PRIVATE
                 except (OSError, ValueError) as error:
@@ -155,16 +192,31 @@ class Sandbox(Stage):
         return ""
 
     def _is_exempt(self, call: Call, trail: Trail) -> bool:
-        exempt = self._exempt.get(policy_name(call))
+        exempt = self._exempt_of(call)
         if not exempt:
             return False
         argument = _keys(trail)
         return any(argument == name or argument.startswith(f"{name}.") for name in exempt)
 
+    def _exempt_of(self, call: Call) -> tuple[str, ...]:
+        """What is exempt of a call, by whichever of its names that is written."""
+        if not self._exempt:
+            return ()
+        name = policy_name(call)
+        found = self._exempt.get(name, ())
+        return found if call.name == name else (*found, *self._exempt.get(call.name, ()))
+
     def _refuse(self, call: Call, text: str, reason: str, where: str) -> Refused:
         shown, where, tool = (clip(part, MOST_SHOWN) for part in (text, where, policy_name(call)))
-        then = "No setting allows that." if reason is PRIVATE else ALLOWED
+        then = "No setting allows that." if reason is PRIVATE else self._allowed
         return Refused(self.name, f"{START}{shown} {reason} (argument `{where}` of `{tool}`). {then}", rule=where)
+
+
+def _allowed(extra: Sequence[str], readable: Sequence[str]) -> str:
+    """What a caller may name instead."""
+    more = [f"in {clip(', '.join(roots), MOST_SHOWN)}{also}"
+            for roots, also in ((extra, ""), (readable, " (for reading only)")) if roots]
+    return f"{ALLOWED}{', or absolute ' if more else ''}{' and '.join(more)}. {EXEMPT}"
 
 
 def _calm(node: Any, depth: int = 1) -> bool:
