@@ -1,6 +1,7 @@
 """What a call costs: latency, CPU time, rules, eras, and what one slow call does to the others."""
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -127,6 +128,40 @@ def rules_cost(bench: Bench) -> list[Row]:
     rows = [Row(f"CPU per pipelined call, {name}", "us", costs[name]) for name in costs]
     plain = costs["no rules"]
     return rows + [Row(f"{name} over none", "x", pairs(costs[name], plain)) for name in list(costs)[1:]]
+
+
+def stages_cost(bench: Bench) -> list[Row]:
+    """What each part of policy costs a call that it lets pass; `rules_cost` measures the permission rules."""
+    cat = f'"{sys.executable}" -c "import sys; [print(flush=True) for line in sys.stdin]"'
+    elsewhere = {"tool": "other__*"}
+    idle = {
+        "hidden": ["other__*"], "guardrails": [{**elsewhere, "contains": "x"}],
+        "injections": [{**elsewhere, "set": {"x": 1}}], "limits": [{**elsewhere, "calls_per_minute": 1}],
+        "hooks": {"PreToolUse": [{"matcher": "mcp__other__.*", "hooks": [{"type": "command", "command": "false"}]}]},
+        "profiles": {"spare": {"deny": ["other__*"]}}, "permissions": rules(100),
+    }
+    variants: dict[str, dict[str, Any]] = {
+        "nothing but the sandbox": {"journal": False},
+        "journal": {},
+        "every stage configured, none about the call": {**idle, "profile": "spare"},
+        "a guardrail that looks": {"journal": False, "guardrails": [{"tool": "s0__echo", "contains": "forbidden"}]},
+        "limits that count": {"journal": False, "limits": [
+            {"tool": "s0__echo", "calls_per_minute": 10**9, "concurrent_calls": 10**6, "max_result_chars": 10**6}]},
+        "an injection": {"journal": False, "injections": [{"tool": "s0__echo", "default": {"more": 1}}]},
+        "a persistent hook": {"journal": False, "hooks": {"PreToolUse": [{"hooks": [
+            {"type": "stdio", "command": cat}]}]}},
+    }
+    lanes = [
+        Lane(name, GATEWAY, [bench.ready(GATEWAY, some(1), 5, **settings)], call("s0__echo", TEXT))
+        for name, settings in variants.items()
+    ]
+    count = bench.scale.calls * 2
+    warm_up(lanes, bench)
+    taken = bench.in_turn(lanes, lambda lane: {"cpu": pipelined(lane, count).cpu / count * MICRO})["cpu"]
+    first, *others = variants
+    rows = [Row(f"CPU per pipelined call, {name}", "us", {GATEWAY: taken[name]}) for name in variants]
+    return rows + [Row(f"{name}, over {first}", "x", {GATEWAY: [a / b for a, b in zip(taken[name], taken[first])]})
+                   for name in others]
 
 
 def eras(bench: Bench) -> list[Row]:

@@ -27,6 +27,7 @@ MEASURES: dict[str, Measure] = {
     "latency": calls.latency,
     "load": calls.load,
     "rules": calls.rules_cost,
+    "stages": calls.stages_cost,
     "eras": calls.eras,
     "slow": calls.beside_a_slow_call,
     "payloads": sizes.payloads,

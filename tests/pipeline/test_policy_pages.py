@@ -61,8 +61,18 @@ def test_prose_on_the_sandbox_page_passes_and_the_path_does_not() -> None:
     refused(judge(sandbox, {"text": "/Users/me/My Documents/a"}))
 
 
+def test_the_roots_on_the_sandbox_page_work() -> None:
+    """The configuration's reader fills in variables and makes paths absolute; here that is done already."""
+    section = json.loads(shown(SANDBOX, "json")[0])["sandbox"]
+    section["extra_roots"] = [root.replace("${HOME}", "/home/me") for root in section["extra_roots"]]
+    section["read_only_roots"] = [posixpath.normpath(f"{PROJECT}/{root}") for root in section["read_only_roots"]]
+    assert judge(sandbox, {"path": "/home/me/other-project/x"}, sandbox=section).arguments
+    refused(judge(sandbox, {"path": "/home/me/handbook/x"}, sandbox=section))
+    assert judge(sandbox, {"route": "/api/x"}, "api__get", sandbox=section).arguments
+
+
 def test_the_exemptions_on_the_sandbox_page_work() -> None:
-    settings = json.loads(shown(SANDBOX, "json")[0])
+    settings = json.loads(shown(SANDBOX, "json")[1])
     assert judge(sandbox, {"route": "/api/users"}, "api__get", **settings).arguments
     assert judge(sandbox, {"options": [{"url_path": "/x"}]}, "api__call", **settings).arguments
     refused(judge(sandbox, {"route": "/api/users"}, "api__put", **settings))
