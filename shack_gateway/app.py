@@ -7,15 +7,21 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from . import __version__
+from .catalog.entries import Catalog
 from .catalog.uris import quote
+from .config.fields import defaults
+from .config.keys import JOURNAL
 from .config.load import Config
 from .config.servers import environment
 from .core.gateway import Gateway
+from .core.ports import nobody
 from .core.questions import Questions
 from .downstream.fleet import Fleet, Settings
 from .downstream.guard import Guard
@@ -26,13 +32,18 @@ from .host.stdio import stderr_fd, take
 from .log import Log, redactor
 from .pipeline.approval import Office
 from .pipeline.chain import Chain, Ports, Stage
-from .pipeline.stages import ORDER, masking
+from .pipeline.results import Results
+from .pipeline.stages import ORDER, hooks, limits, masking, profiles
 from .pipes import Outbox, Reader, Writer
 from .record import NamedTuple
 from .resolve import realpath
 from .shell import Shell
+from .slot import Drive, Slot
 from .store.approvals import Approvals
 from .store.catalog_cache import CatalogCache
+from .store.journal import Journal, configuration
+from .store.journal_file import Book, Bounds
+from .store.journal_rows import Rows, suspicion
 from .store.paths import state_folder
 
 NAME = "shack-gateway"
@@ -42,17 +53,19 @@ FLUSH_SECS = 1.0
 """How long the host may read nothing of our last answers before we leave."""
 
 
+T = TypeVar("T")
+
 END_OF_INPUT = "end of input"
 COLLECT = 10_000, 20, 20
 """When the collector looks for cycles, of which a call leaves none: Python's 700 costs a microsecond a call."""
 
 
 class House:
-    """What serving and `check --connect` have in common: the servers and what they need."""
+    """What serving, `check --connect` and `explain` have in common: the servers, and what they and stages need."""
 
     def __init__(self, config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log) -> None:
         settings = config.settings
-        self.log = log
+        self.loop, self.log = loop, log
         self.outbox = Outbox(loop)
         self.guard = Guard(environ)
         self.shell = Shell(loop, self.guard, environ)
@@ -77,6 +90,24 @@ class House:
             lambda spec: environment(spec, environ),
             [{"uri": file_uri(each), "name": os.path.basename(each) or each} for each in roots(config)],
             CatalogCache(folder, log) if folder else None,
+            profiles.shape(settings, {spec.name: spec.shape for spec in config.servers if spec.shape is not None}),
+        )
+
+    def ports(self, config: Config, environ: Mapping[str, str], office: Office | None) -> Ports:
+        """What stages need of the world."""
+        return Ports(
+            config.workspace_root,
+            realpath,
+            self.shell.run,
+            lambda level, text: getattr(self.log, level)("pipeline", text),
+            {spec.name: realpath(spec.cwd) for spec in config.servers if spec.cwd},
+            tuple(os.path.realpath(ours) for ours in (state_folder(environ), config.path) if ours),
+            office,
+            self.fleet.facts,
+            home(environ),
+            sys.platform in ("win32", "darwin"),
+            self.loop.time,
+            environ.get("CLAUDE_CODE_SESSION_ID") or os.urandom(8).hex(),
         )
 
     async def close(self, patience: float = PATIENCE) -> None:
@@ -100,10 +131,9 @@ def file_uri(path: str) -> str:
     return "file://" + ("/" if drive else "") + "/".join([drive, *parts[1:]])
 
 
-def stages(config: Config, ports: Ports) -> list[Stage]:
-    """The stages that the configuration gives something to do, in their order."""
-    built = (module.build(config.settings, ports) for module in ORDER)
-    return [stage for stage in built if stage is not None]
+def stages(config: Config, ports: Ports) -> list[tuple[str, Stage | None]]:
+    """The stages by name, in their order; none for what the configuration gives nothing to do."""
+    return [(module.__name__.rpartition(".")[2], module.build(config.settings, ports)) for module in ORDER]
 
 
 def home(environ: Mapping[str, str]) -> str:
@@ -126,6 +156,27 @@ def office(config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEve
     )
 
 
+def keep_journal(
+    config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log, session: str,
+    soon: Callable[[Callable[[], None]], None],
+) -> Journal | None:
+    """The journal of a run that begins now, if one is kept; `soon` does something at the end of a turn of the loop."""
+    wanted, folder, fields = config.settings["journal"], state_folder(environ), config.settings["redact_fields"]
+    if wanted is None:
+        return None
+    if not folder:
+        log.warning("journal", "it is not kept: there is no folder for state (set HOME, or SHACK_STATE_DIR)")
+        return None
+    options = defaults(JOURNAL) if wanted is True else wanted
+    rows = Rows(session, redactor(fields), suspicion(fields), options["argument_chars"], options["result_chars"])
+    bounds = Bounds(options["max_bytes"], options["keep_bytes"], options["keep_days"])
+    book = Book(os.path.join(folder, "journal"), bounds, rows.event, partial(log.warning, "journal"))
+    journal = Journal(rows, book, loop, soon, partial(log.warning, "journal"))
+    journal.note("start", {"version": __version__, "pid": os.getpid()})
+    journal.note("config", configuration(config.path, len(config.servers), config.settings, len(config.warnings)))
+    return journal
+
+
 class Serving:
     """One run of the gateway for one host."""
 
@@ -145,23 +196,19 @@ class Serving:
         self._stop = loop.create_future()
         self._signals = 0
         self._closing = False
-        ports = Ports(
-            config.workspace_root,
-            realpath,
-            house.shell.run,
-            lambda level, text: getattr(log, level)("pipeline", text),
-            {spec.name: realpath(spec.cwd) for spec in config.servers if spec.cwd},
-            tuple(os.path.realpath(folder) for folder in (state_folder(environ),) if folder),
-            office(config, environ, loop),
-            house.fleet.facts,
-            home(environ),
-            sys.platform in ("win32", "darwin"),
-            loop.time,
-            environ.get("CLAUDE_CODE_SESSION_ID") or os.urandom(8).hex(),
-        )
-        chain = Chain(stages(config, ports), house.fleet.send, masking.seal, ports.report, loop.time)
+        results = Results(loop.time, os.urandom) if limits.cuts_results(settings) else None
+        ports = house.ports(config, environ, office(config, environ, loop))._replace(results=results)
+        built = [stage for _, stage in stages(config, ports) if stage is not None]
+        chain = Chain(built, house.fleet.send, masking.seal, ports.report, time.monotonic)
+        self._journal = journal = keep_journal(config, environ, loop, log, ports.session, house.outbox.then)
+        if journal is not None:
+            house.fleet.tell = journal.event
         questions = Questions(
-            loop.time, os.urandom, settings["question_secs"], lambda text: log.info("question", text)
+            loop.time,
+            os.urandom,
+            settings["question_secs"],
+            lambda text: log.info("question", text),
+            nobody if journal is None else journal.event,
         )
         gateway = Gateway(
             house.fleet,
@@ -170,6 +217,8 @@ class Serving:
             progressive=config.expose_mode == "progressive",
             page_size=settings["page_size"],
             ttl_ms=settings["ttl_ms"],
+            journal=journal,
+            results=results,
         )
         self._writer = Writer(loop, fds[1], house.outbox, self._host_gone)
         self.session = HostSession(
@@ -182,6 +231,7 @@ class Serving:
             instructions=lambda: instructions(gateway.progressive, house.fleet.instructions),
             later=loop.call_later,
             question_secs=settings["question_secs"],
+            deputy=hooks.deputy(built),
         )
         house.fleet.listener = self.session
         self._reader = Reader(loop, fds[0], self.session.on_bytes, self._host_ended, house.outbox)
@@ -199,6 +249,8 @@ class Serving:
         self._closing = True
         await self._house.close(HURRY if self._signals and why == END_OF_INPUT else PATIENCE)
         await self._flush()
+        if self._journal is not None:
+            self._journal.close(why)
         return self.exit_code
 
     def _host_ended(self) -> None:
@@ -299,16 +351,49 @@ class ServerReport(NamedTuple):
     stderr: tuple[str, ...]
 
 
-async def connect_all(config: Config, environ: Mapping[str, str] | None = None) -> list[ServerReport]:
-    """Start every server, wait until each is ready or has failed, and say how it went; nothing is left running."""
+class Rooms(NamedTuple):
+    """The house without a host. `reports` is empty where no server was started."""
+
+    catalog: Catalog
+    stages: tuple[tuple[str, Stage | None], ...]
+    report: Callable[[str, str], None]
+    reports: tuple[ServerReport, ...]
+
+
+async def visit(
+    config: Config, environ: Mapping[str, str], adapt: Callable[[Ports], Ports],
+    look: Callable[[Rooms], Coroutine[Slot[Any], None, T]], *, connect: bool,
+) -> T:
+    """What `look` makes of the rooms; nothing is left running, nothing is written but the lists of started servers.
+
+    With `connect` every server is started, and waited for until it is ready or has failed; without, its lists are those
+    of an earlier run. Nobody can be asked, but for what `adapt` makes of the stages' ports.
+    """
     loop = asyncio.get_running_loop()
     log = Log(stderr_fd(), "error", config.settings["redact_fields"])
-    house = House(config, os.environ if environ is None else environ, loop, log)
+    house = House(config, environ, loop, log)
     try:
-        return await _connected(house.fleet, config)
+        reports: list[ServerReport] = []
+        if connect:
+            reports = await _connected(house.fleet, config)
+        else:
+            house.fleet.recall()
+        ports = adapt(house.ports(config, environ, None))
+        rooms = Rooms(house.fleet.catalog, tuple(stages(config, ports)), ports.report, tuple(reports))
+        seen: asyncio.Future[T] = loop.create_future()
+        Drive(look(rooms), seen.set_result, seen.set_exception).step()
+        return await seen
     finally:
         await house.close()
         log.close()
+
+
+async def connect_all(config: Config, environ: Mapping[str, str]) -> Rooms:
+    """Start every server, wait until each is ready or has failed, and say how it went; nothing is left running."""
+    async def look(rooms: Rooms) -> Rooms:
+        return rooms
+
+    return await visit(config, environ, lambda ports: ports, look, connect=True)
 
 
 async def _connected(fleet: Fleet, config: Config) -> list[ServerReport]:

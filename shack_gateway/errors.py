@@ -64,6 +64,7 @@ FAILURES: dict[str, WireForm] = {
     "permissions":      WireForm(-32002, None, "0.1.0; MCP 2026-07-28 server/tools#error-handling"),
     "profiles":         WireForm(-32002, None, "as a permission rule"),
     "guardrails":       WireForm(-32002, None, "as a permission rule"),
+    "injections":       WireForm(-32002, None, "as a permission rule"),
     "limits":           WireForm(-32004, None, "a limit of the owner; MCP 2026-07-28 server/tools#error-handling"),
     "hooks":            WireForm(-32003, None, "0.1.0; MCP 2026-07-28 server/tools#error-handling"),
     "stage":            WireForm(INTERNAL_ERROR, None, "a stage that breaks refuses the call"),

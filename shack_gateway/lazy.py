@@ -5,7 +5,7 @@ Compiling the ones that a quiet start never needs cost it a tenth of its process
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, AnyStr, Generic
 
 
@@ -36,6 +36,10 @@ class Pattern(Generic[AnyStr]):
     def search(self, text: AnyStr, *place: int) -> re.Match[AnyStr] | None:
         """`re.Pattern.search`."""
         return self._ready.search(text, *place)
+
+    def finditer(self, text: AnyStr) -> Iterator[re.Match[AnyStr]]:
+        """`re.Pattern.finditer`."""
+        return self._ready.finditer(text)
 
     def sub(self, by: AnyStr | Callable[[re.Match[AnyStr]], AnyStr], text: AnyStr, count: int = 0) -> AnyStr:
         """`re.Pattern.sub`."""

@@ -1,4 +1,4 @@
-"""Hook commands, run by the shell in a session of their own, with limits on time and words.
+"""Hook commands, run in sessions of their own, with limits on time and words.
 
 Rule 1: a hook is over when its command exits, not when its pipes end: what it left in the background keeps running
         (as with 0.1.0) until the gateway ends, and then is ended too.
@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from .children import Child, Keeper
+from .children import Child, Died, Keeper
 from .pipeline.chain import HookRun, Program
 from .pipes import Outbox, Reader, Writer
+from .resident import Resident, words
 from .slot import Slot
 
 MOST_WORDS = 65_536
-"""Bytes on standard output, and on standard error."""
+"""Bytes on standard output, and on standard error; on the first as many more as four times what the hook was given,
+because what it writes may be that, changed and spelt out."""
 SHUTTING_DOWN = "was stopped: the gateway is shutting down"
 THREADED_SECS = 0.1
 """How long the last words of a hook may take where a thread reads its pipes (Windows)."""
@@ -26,11 +29,12 @@ LINGER_SECS = 1.0
 
 
 class Shell:
-    """Runs hook commands with the environment and working directory of the gateway."""
+    """Runs hooks with the environment of the gateway, in its working directory unless they have their own."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, keeper: Keeper, environ: Mapping[str, str]) -> None:
         self._loop, self._keeper, self._environ = loop, keeper, environ
         self._running: set[_Hook] = set()
+        self._residents: dict[tuple[str | tuple[str, ...], str, str], Resident] = {}
         self._lingering: list[Child] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -39,12 +43,14 @@ class Shell:
         """Run `program` with `payload` on its standard input; waits in a `Slot`, raises nothing but `Cancelled`."""
         if self._closed:
             return HookRun(-1, "", "", SHUTTING_DOWN)
+        most = max(MOST_WORDS, 4 * len(payload))
+        if program.stays:
+            return await self._resident(program).ask(payload, limit_secs, most)
         try:
-            child = Child(self._loop, self._keeper, self._argv(str(program.command)), env=self._environ, cwd=None,
-                          on_exit=lambda exit_code: hook.exited(exit_code))
+            child = self._start(program, lambda exit_code: hook.exited(exit_code))
         except (OSError, ValueError) as error:
             return HookRun(-1, "", "", f"failed to spawn hook: {error}")
-        hook = _Hook(self._loop, child, payload, limit_secs, self._over)
+        hook = _Hook(self._loop, child, payload, limit_secs, most, self._over)
         self._running.add(hook)
         try:
             return await hook.slot
@@ -57,20 +63,49 @@ class Shell:
         self._closed = True
         for hook in list(self._running):
             hook.fail(SHUTTING_DOWN)
+        for resident in self._residents.values():
+            resident.stop(SHUTTING_DOWN)
         self._look()
         for child in self._lingering:
             child.kill()
 
-    def _argv(self, command: str) -> list[str] | str:
-        if sys.platform == "win32":
+    def _resident(self, program: Program) -> Resident:
+        key = program.command, program.cwd, program.shell
+        resident = self._residents.get(key)
+        if resident is None:
+            start = partial(self._start, program)
+            resident = self._residents[key] = Resident(self._loop, start, self._linger)
+        return resident
+
+    def _start(self, program: Program, on_exit: Died) -> Child:
+        env = {**self._environ, **program.env}
+        if program.without:
+            env = {name: value for name, value in env.items() if not name.startswith(program.without)}
+        argv = self._argv(program)
+        return Child(self._loop, self._keeper, argv, env=env, cwd=program.cwd or None, on_exit=on_exit)
+
+    def _argv(self, program: Program) -> list[str] | str:
+        command = program.command
+        if not isinstance(command, str):
+            return list(command)
+        if program.shell == "bash":
+            return ["bash", "-c", command]
+        windows = sys.platform == "win32"
+        if program.shell == "powershell":
+            return ["powershell" if windows else "pwsh", "-NoProfile", "-NonInteractive", "-Command", command]
+        if windows:
             return f'{self._environ.get("COMSPEC", "cmd.exe")} /d /s /c "{command}"'
         return ["/bin/sh", "-c", command]
 
     def _over(self, hook: _Hook) -> None:
         """The command of a hook has ended."""
         self._running.discard(hook)
-        if hook.child.let_go():
-            self._lingering.append(hook.child)
+        self._linger(hook.child)
+
+    def _linger(self, child: Child) -> None:
+        """What this process has left in the background may go on."""
+        if child.let_go():
+            self._lingering.append(child)
             if self._timer is None:
                 self._timer = self._loop.call_later(LINGER_SECS, self._look)
 
@@ -86,7 +121,7 @@ class _Hook:
     """One run. `slot` is settled once: by the exit, or by whatever breaks it off."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, child: Child, payload: bytes, limit_secs: float,
+        self, loop: asyncio.AbstractEventLoop, child: Child, payload: bytes, limit_secs: float, most: int,
         over: Callable[[_Hook], None],
     ) -> None:
         self.slot: Slot[HookRun] = Slot()
@@ -94,8 +129,8 @@ class _Hook:
         self._loop, self._over = loop, over
         outbox = Outbox(loop)
         self._input = Writer(loop, child.stdin, outbox, lambda error: None)  # a hook need not read
-        self._output = _Words(self, loop, child.stdout, outbox, "output")
-        self._errors = _Words(self, loop, child.stderr, outbox, "error")
+        self._output = _Words(self, loop, child.stdout, outbox, "output", most)
+        self._errors = _Words(self, loop, child.stderr, outbox, "error", MOST_WORDS)
         self._timer = loop.call_later(limit_secs, self.fail, f"timed out after {limit_secs:g} s")
         self._input.send(payload)
         self._input.close_when_flushed()
@@ -111,13 +146,14 @@ class _Hook:
         """Break off: kill the command with all that it started. Nothing happens to a run that is settled."""
         if not self.slot.settled:
             self.child.kill()
-            self._settle(HookRun(-1, self._output.text(), self._errors.text(), why))
+            self._settle(HookRun(-1, self._output.words()[0], self._errors.words()[0], why))
 
     def _end(self, exit_code: int) -> None:
         self._output.reader.drain()
         self._errors.reader.drain()
         if not self.slot.settled:
-            self._settle(HookRun(exit_code, self._output.text(), self._errors.text()))
+            text, garbled = self._output.words()
+            self._settle(HookRun(exit_code, text, self._errors.words()[0], garbled=garbled))
         self._over(self)
 
     def _settle(self, run: HookRun) -> None:
@@ -131,18 +167,20 @@ class _Hook:
 class _Words:
     """What a hook says on one of its pipes."""
 
-    def __init__(self, hook: _Hook, loop: asyncio.AbstractEventLoop, fd: int, outbox: Outbox, name: str) -> None:
-        self._hook, self._name = hook, name
+    def __init__(
+        self, hook: _Hook, loop: asyncio.AbstractEventLoop, fd: int, outbox: Outbox, name: str, most: int
+    ) -> None:
+        self._hook, self._name, self._most = hook, name, most
         self._chunks: list[bytes] = []
         self._size = 0
         self.reader = Reader(loop, fd, self._take, lambda: None, outbox)
 
-    def text(self) -> str:
-        return b"".join(self._chunks).decode("utf-8", "replace")
+    def words(self) -> tuple[str, bool]:
+        return words(b"".join(self._chunks))
 
     def _take(self, chunk: bytes) -> None:
         self._size += len(chunk)
-        if self._size > MOST_WORDS:
-            self._hook.fail(f"wrote more than {MOST_WORDS} bytes to its standard {self._name}")
+        if self._size > self._most:
+            self._hook.fail(f"wrote more than {self._most} bytes to its standard {self._name}")
         else:
             self._chunks.append(chunk)

@@ -12,14 +12,16 @@ Rule 2: an item's text is kept once and not parsed again before somebody asks fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ..errors import clip
 from ..record import NamedTuple
 from ..wire.splice import elements, members, scan
 from . import shapes
-from .facts import NO_FACTS, Facts
+from .facts import NO_FACTS, Facts, facts
 from .names import LIMIT, assign, joined
+from .shaping import READ, Shape
 from .texts import only_place, place_of
 from .uris import Places, Seen, Template, is_usable, is_usable_template, unwrap, wrap, wrap_template
 
@@ -178,19 +180,30 @@ class Way(NamedTuple):
 
 
 class Catalog:
-    """All servers together, in config order. Never changed: a server that lists anew means a new catalog."""
+    """All servers together, in config order. Never changed: a server that lists anew means a new catalog.
 
-    def __init__(self, listings: Mapping[str, Listing], limit: int = LIMIT, seen: Seen | None = None) -> None:
+    `tools`, `prompts`, `resources` and `templates` are what is shown; what `shape` leaves unlisted can still be found.
+    """
+
+    def __init__(
+        self, listings: Mapping[str, Listing], limit: int = LIMIT, seen: Seen | None = None, shape: Shape | None = None,
+    ) -> None:
         self._listings = dict(listings)
         self._seen = Seen() if seen is None else seen
         notes: list[str] = []
+        self.gone: dict[str, set[str]] = {}
+        """By server, the names of its tools and prompts that `shape` keeps from everybody."""
         self.tools, self._tools = _by_name(
-            TOOL, {server: listing.tools for server, listing in listings.items()}, limit, notes)
+            TOOL, {server: listing.tools for server, listing in listings.items()}, limit, notes, shape, self.gone)
         self.prompts, self._prompts = _by_name(
-            PROMPT, {server: listing.prompts for server, listing in listings.items()}, limit, notes)
+            PROMPT, {server: listing.prompts for server, listing in listings.items()}, limit, notes, shape, self.gone)
+        self.callable = (*self.tools, *self.prompts)
+        """All tools and prompts that there are, also those that `shape` shows nowhere."""
+        self._readable = self._listings if shape is None else {
+            server: listing for server, listing in self._listings.items() if shape.reads(server)}
         self._resources: dict[str, Entry] = {}
         self._templates: dict[str, Entry] = {}
-        for server, listing in listings.items():
+        for server, listing in self._readable.items():
             _add(self._resources, RESOURCE, server, _once(server, RESOURCE, listing.resources, notes))
             _add(self._templates, TEMPLATE, server, _once(server, TEMPLATE, listing.templates, notes))
         self._parsed: list[tuple[Template, str]] | None = None
@@ -198,12 +211,34 @@ class Catalog:
         self.resources = tuple(self._resources.values())
         self.templates = tuple(self._templates.values())
         self.notes = tuple(notes)
+        self._items: dict[tuple[str, str], Item] | None = None
+        self._facts: dict[tuple[str, str], Facts] = {}
+        self._unlisted: frozenset[tuple[str, str]] = frozenset()
+        if shape is not None and shape.hides_some_listed:
+            self._unlist(shape)
+
+    def _unlist(self, shape: Shape) -> None:
+        """Show nothing of what is to be called only, for the call to be refused."""
+        everything = (*self.tools, *self.prompts, *self.resources, *self.templates)
+        self.tools = tuple([
+            entry for entry in self.tools
+            if shape.lists(TOOL, _names(entry), partial(self.facts, entry.server, entry.target))])
+        self.prompts = tuple([entry for entry in self.prompts if shape.lists(PROMPT, _names(entry))])
+        read = {server for server in self._readable if shape.lists(RESOURCE, (joined(server, READ),))}
+        self.resources = tuple([entry for entry in self.resources if entry.server in read])
+        self.templates = tuple([entry for entry in self.templates if entry.server in read])
+        shown = {(e.kind, e.name) for e in (*self.tools, *self.prompts, *self.resources, *self.templates)}
+        self._unlisted = frozenset([key for e in everything if (key := (e.kind, e.name)) not in shown])
 
     # --- by name ---
 
     def tool(self, name: str) -> Entry | None:
         """The tool that a host calls by `name`: a shown name or a verbatim one."""
         return self._tools.get(name)
+
+    def is_shown(self, entry: Entry) -> bool:
+        """False for what is in no list, and can only be called to be refused."""
+        return not self._unlisted or (entry.kind, entry.name) not in self._unlisted
 
     def prompt(self, name: str) -> Entry | None:
         """The prompt that a host asks for by `name`: a shown name or a verbatim one."""
@@ -219,7 +254,20 @@ class Catalog:
 
     def facts(self, server: str, target: str) -> Facts:
         """What `server` says of its tool `target` (the server's own name), and what its name says."""
-        return NO_FACTS
+        found = self._facts.get((server, target))
+        if found is None:
+            if self._items is None:
+                self._items = {(entry.server, entry.target): entry.item for entry in self._tools.values()}
+            item = self._items.get((server, target))
+            if item is None:
+                return NO_FACTS
+            found = self._facts[server, target] = facts(target, item.text)
+        return found
+
+    def own_names(self, server: str) -> frozenset[str]:
+        """What a server itself calls all of the tools that it lists, whatever is kept of them."""
+        listing = self._listings.get(server)
+        return frozenset([item.target for item in listing.tools]) if listing is not None else frozenset()
 
     # --- by URI ---
 
@@ -227,14 +275,15 @@ class Catalog:
         """Whom to ask for `uri`, in this order until one does not say not-found; empty: nobody."""
         own = unwrap(uri)
         if own is not None:
-            return (Way(*own),) if own[0] in self._listings else ()
+            return (Way(*own),) if own[0] in self._readable else ()
         listed = self._resources.get(uri)
         if listed is not None:
             return (Way(listed.server, listed.target),)
-        likely = [*self._seen.servers(uri), *self._with_template(uri)] or [
-            server for server, listing in self._listings.items()
+        seen = (*self._seen.servers(uri), *self._with_template(uri))
+        likely = [server for server in seen if server in self._readable] or [
+            server for server, listing in self._readable.items()
             if listing.serves_resources or listing.resources or listing.templates]
-        return tuple(Way(server, uri) for server in dict.fromkeys(likely) if server in self._listings)
+        return tuple(Way(server, uri) for server in dict.fromkeys(likely))
 
     def remember(self, server: str, uri: str) -> None:
         """A result of `server` mentioned `uri`: a read of it will be tried there."""
@@ -275,12 +324,26 @@ def _once(server: str, kind: str, items: tuple[Item, ...], notes: list[str]) -> 
     return list(kept.values())
 
 
+def _names(entry: Entry) -> tuple[str, ...]:
+    """The names that policy knows an entry by."""
+    verbatim = entry.verbatim
+    return (verbatim,) if verbatim == entry.name else (verbatim, entry.name)
+
+
 def _by_name(
-    kind: str, listed: dict[str, tuple[Item, ...]], limit: int, notes: list[str]
+    kind: str, listed: dict[str, tuple[Item, ...]], limit: int, notes: list[str], shape: Shape | None,
+    gone: dict[str, set[str]],
 ) -> tuple[tuple[Entry, ...], dict[str, Entry]]:
-    """Entries in config order, and by every name that means one of them."""
+    """Entries in config order, and by every name that means one of them; `gone` is filled with what is left out."""
     items = [(server, item) for server, each in listed.items() for item in _once(server, kind, each, notes)]
-    naming = assign([(server, item.target) for server, item in items], limit)
+    pairs = [(server, item.target) for server, item in items]
+    if shape is None:
+        naming = assign(pairs, limit)
+    else:
+        places, naming, left_out = shape.keep(kind, pairs, limit)
+        items = [items[place] for place in places]
+        for server, names in left_out.items():
+            gone.setdefault(server, set()).update(names)
     notes.extend(naming.notes)
     entries = tuple(Entry(kind, server, name, item) for (server, item), name in zip(items, naming.shown))
     return entries, {name: entries[index] for name, index in naming.lookup.items()}

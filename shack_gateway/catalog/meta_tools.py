@@ -20,6 +20,8 @@ from .shapes import EMPTY_SCHEMA
 LIST_TOOLS, DESCRIBE_TOOL, CALL_TOOL, LIST_SERVERS = (
     "shack_list_tools", "shack_describe_tool", "shack_call_tool", "shack_list_servers")
 NAMES = (LIST_TOOLS, DESCRIBE_TOOL, CALL_TOOL, LIST_SERVERS)
+READ_RESULT = "shack__read_result"
+"""Reads on in a result that was cut; in no list, since only who has such a result needs it (`pipeline/results.py`)."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
@@ -87,7 +89,7 @@ class Answers:
         if not name:
             raise RequestError("bad params", "unknown tool: (missing 'name')")
         entry = self._catalog.tool(name)
-        if entry is None:
+        if entry is None or not self._catalog.is_shown(entry):
             near = nearest(name, _names(self._catalog))
             raise RequestError("bad params", f"unknown tool: {clip(name, 200)}{hint(name, near)}",
                                data={"did_you_mean": near} if near else None)
@@ -142,6 +144,29 @@ def unknown_meta_tool(name: str) -> RequestError:
     meant = hint(name, near) or f"; the gateway's own tools are {', '.join(f'`{each}`' for each in NAMES)}"
     return RequestError("unknown meta-tool", f"unknown gateway tool: {clip(name, 200)}{meant}",
                         data={"did_you_mean": near or list(NAMES)})
+
+
+def read_result_definition() -> str:
+    """`shack__read_result` as a list shows it: in full mode, where results may be cut."""
+    return _encode({key: value for key, value in _READ_RESULT.items() if key != "server"})
+
+
+def described_read_result() -> str:
+    """What `shack_describe_tool` says of `shack__read_result`."""
+    return _encode(_READ_RESULT)
+
+
+_READ_RESULT: dict[str, Any] = {
+    "name": READ_RESULT, "server": "", "description": "Read on in a result that was cut, by the handle at its end: "
+    "from a character `offset`, or the parts that a JSONPath names.",
+    "inputSchema": {
+        "type": "object", "required": ["handle"], "properties": {
+            "handle": {"type": "string"}, "offset": {"type": "integer"}, "length": {"type": "integer"},
+            "path": {"type": "string"},
+        },
+    },
+    "annotations": {"readOnlyHint": True},
+}
 
 
 _WORDS: dict[type, str] = {str: "a string", dict: "an object"}

@@ -69,6 +69,10 @@ def assign(pairs: Sequence[tuple[str, str]], limit: int = LIMIT) -> Naming:
         lookup[other] = index
         if lookup[name] != index:
             first = pairs[lookup[name]][0]
+            if first == server:
+                notes.append(f"`{clip(name, 100)}` is a name of two things of `{server}`: it means the first of them; "
+                             f"the other is called `{other}`")
+                continue
             notes.append(f"`{clip(name, 100)}` is a name of both `{first}` and `{server}`: it means that of `{first}`; "
                          f"that of `{server}` is called `{other}`")
     return Naming(shown, lookup, notes)

@@ -29,9 +29,15 @@ class ListPage(NamedTuple):
 
 
 class Lists:
-    """The lists of one catalog; each is built when first asked for and kept."""
+    """The lists of one catalog; each is built when first asked for and kept.
 
-    def __init__(self, catalog: Catalog, page_size: int = PAGE_SIZE, progressive: bool = False) -> None:
+    `more` are definitions of tools of ours, which stand behind those of the servers where these are shown at all.
+    """
+
+    def __init__(
+        self, catalog: Catalog, page_size: int = PAGE_SIZE, progressive: bool = False, more: tuple[str, ...] = ()
+    ) -> None:
+        self._more = more
         self._entries: dict[str, tuple[Entry, ...]] = {
             TOOL: catalog.tools, PROMPT: catalog.prompts, RESOURCE: catalog.resources, TEMPLATE: catalog.templates,
         }
@@ -61,6 +67,8 @@ class Lists:
             if kind == TOOL:
                 entries = tuple(sorted(entries, key=lambda entry: entry.name))
             texts = [shown_text(entry, stateless=stateless) for entry in entries]
+            if kind == TOOL:
+                texts += self._more
             starts = range(0, len(texts), self._page_size)
             arrays = [_array(texts[start : start + self._page_size]) for start in starts] or [b"[]"]
             built = self._built[kind, stateless] = arrays, _cursors(starts[1:], arrays)

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..app import ServerReport, connect_all
+from ..app import Rooms, ServerReport, connect_all
 from ..config.load import Config, load
 from ..errors import ConfigError, Problem, clip
 from ..log import redactor
+from .lint import lint
 from .options import Arguments
 from .report import BLUE, BOLD, GREEN, RED, Screen, as_object, counted, show_problems, table, tally
 from .surroundings import surroundings
@@ -19,45 +20,50 @@ from .surroundings import surroundings
 
 def run(arguments: Arguments) -> int:
     """The command; 1 when the configuration has an error or a server did not start."""
-    path, connect = arguments.values["config"], "connect" in arguments.switches
-    problems, config = judge(path)
-    reports = started(config) if connect and config is not None else None
+    path, connect, strict = arguments.values["config"], "connect" in arguments.switches, "strict" in arguments.switches
+    problems, config = judge(path, arguments.values.get("profile", ""))
+    rooms = started(config) if connect and config is not None else None
+    reports = without_secrets(rooms.reports, config.settings["redact_fields"]) if rooms and config else None
+    if config is not None:
+        problems = (*problems, *lint(config, surroundings(), rooms.catalog if rooms else None))
     if "json" in arguments.switches:
-        print(json.dumps(as_json(path, problems, reports), indent=2))
+        print(json.dumps(as_json(path, problems, reports, strict=strict), indent=2))
     else:
         screen = Screen(sys.stdout, os.environ)
         show(path, problems, config, reports, screen)
         if connect and config is None:
             screen.say("No server was started: the errors come first.")
-    return 0 if passed(problems, reports) else 1
+    return 0 if passed(problems, reports, strict=strict) else 1
 
 
-def judge(path: str) -> tuple[tuple[Problem, ...], Config | None]:
+def judge(path: str, profile: str = "") -> tuple[tuple[Problem, ...], Config | None]:
     """All findings, and the configuration if it can be used."""
     try:
-        config = load(path, surroundings())
+        config = load(path, surroundings(), profile=profile)
     except ConfigError as error:
         return error.problems, None
     return (*config.downs, *config.warnings), config
 
 
-def started(config: Config) -> list[ServerReport]:
-    """How the start of every server went; what they wrote is redacted as in the log, for people paste it elsewhere."""
+def started(config: Config) -> Rooms:
+    """How the start of every server went, and what they list."""
     if sys.stderr.isatty():
         Screen(sys.stderr, os.environ).say(f"Starting {counted(len(config.servers), 'server')} ...")
-    return without_secrets(asyncio.run(connect_all(config, surroundings())), config.settings["redact_fields"])
+    return asyncio.run(connect_all(config, surroundings()))
 
 
 def without_secrets(reports: Iterable[ServerReport], fields: Iterable[str]) -> list[ServerReport]:
-    """The reports with the values of these fields replaced in the servers' own words."""
+    """The reports with the values of these fields replaced in the servers' own words, as in the log: people paste them
+    elsewhere."""
     redact = redactor(fields)
     return [report._replace(error=redact(report.error), stderr=tuple([redact(text) for text in report.stderr]))
             for report in reports]
 
 
-def passed(problems: Sequence[Problem], reports: Sequence[ServerReport] | None) -> bool:
-    """True when nothing is wrong; warnings do not count."""
-    return not any(problem.severity == "error" for problem in problems) and not any(r.error for r in reports or ())
+def passed(problems: Sequence[Problem], reports: Sequence[ServerReport] | None, *, strict: bool = False) -> bool:
+    """True when nothing is wrong; warnings count only if `strict`."""
+    wrong = any(strict or problem.severity == "error" for problem in problems)
+    return not wrong and not any(report.error for report in reports or ())
 
 
 def show(path: str, problems: Sequence[Problem], config: Config | None, reports: Sequence[ServerReport] | None,
@@ -97,11 +103,12 @@ def _row(report: ServerReport) -> tuple[str, ...]:
     return report.server, report.state, report.era, report.version, str(report.tools), f"{report.seconds:.2f} s"
 
 
-def as_json(path: str, problems: Sequence[Problem], reports: Sequence[ServerReport] | None) -> dict[str, Any]:
+def as_json(path: str, problems: Sequence[Problem], reports: Sequence[ServerReport] | None, *, strict: bool = False
+            ) -> dict[str, Any]:
     """For programs. `servers` is there only when they were started."""
     found: dict[str, Any] = {
         "config": path,
-        "ok": passed(problems, reports),
+        "ok": passed(problems, reports, strict=strict),
         "errors": sum(problem.severity == "error" for problem in problems),
         "warnings": sum(problem.severity == "warning" for problem in problems),
         "problems": [as_object(problem) for problem in problems],

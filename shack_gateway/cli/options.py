@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from ..record import NamedTuple
 
 PROGRAM = "shack-gateway"
+WIDTH = 100
+"""Of a terminal, as far as help texts are concerned."""
 
 
 class Option(NamedTuple):
@@ -30,16 +32,19 @@ class Command(NamedTuple):
     summary: str
     options: tuple[Option, ...] = ()
     word: str = ""
-    """What the one word behind the command is called, if it may have one."""
+    """What the word (or words) behind the command is called, if it may have one."""
     example: str = ""
+    most_words: int = 1
 
 
 class Arguments(NamedTuple):
-    """What was given: the values of options (defaults filled in), the switches that are on, the word or nothing."""
+    """What was given: the values of options (defaults filled in), the switches that are on, the first word or nothing,
+    and all words."""
 
     values: Mapping[str, str] = {}
     switches: frozenset[str] = frozenset()
     word: str = ""
+    words: tuple[str, ...] = ()
 
 
 class UsageError(Exception):
@@ -76,10 +81,13 @@ def parse(command: Command, argv: Sequence[str]) -> Arguments:
             if not rest or (rest[0].startswith("-") and rest[0] != "-"):
                 raise UsageError(f"--{option.name} needs a value: --{option.name} {option.value}")
             value = rest.pop(0)
+        if not value and not option.default:
+            # A variable that is not set must not turn off what was asked for: `--profile "$NAME"`.
+            raise UsageError(f"--{option.name} needs a value: it is empty")
         values[option.name] = value
-    if len(words) > (1 if command.word else 0):
+    if len(words) > (command.most_words if command.word else 0):
         raise UsageError(f"unexpected argument: {words[-1]}")
-    return Arguments(values, frozenset(switches), words[0] if words else "")
+    return Arguments(values, frozenset(switches), words[0] if words else "", tuple(words))
 
 
 def _split(command: Command, item: str) -> tuple[Option, str | None]:
@@ -101,9 +109,14 @@ def _split(command: Command, item: str) -> tuple[Option, str | None]:
 
 
 def usage(command: Command) -> str:
-    """The command's form in one line."""
-    parts = [f"usage: {PROGRAM} {command.name}", *[f"[{_form(option)}]" for option in command.options]]
-    return " ".join([*parts, f"[{command.word}]"] if command.word else parts)
+    """The command's form, in one line as a rule."""
+    parts = [f"[{_form(option)}]" for option in command.options] + ([f"[{command.word}]"] if command.word else [])
+    lines = [f"usage: {PROGRAM} {command.name}"]
+    for part in parts:
+        if len(lines[-1]) + 1 + len(part) > WIDTH:
+            lines.append(" " * len("usage:"))
+        lines[-1] += f" {part}"
+    return "\n".join(lines)
 
 
 def describe(command: Command) -> str:

@@ -212,6 +212,9 @@ class Section:
     Whoever has something to say about the keys together makes a subclass.
     """
 
+    of_names = False
+    """True for an object with keys of the owner's choice, each with an object that has these fields."""
+
     def __init__(self, fields: Iterable[Field]) -> None:
         self.fields = tuple(fields)
 

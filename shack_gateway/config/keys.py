@@ -14,6 +14,7 @@ from .fields import (
     Section,
     Value,
     choice,
+    defaults,
     did_you_mean,
     flag,
     mapping,
@@ -29,6 +30,9 @@ EXPOSE_MODES = ("progressive", "full")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 PROTOCOLS = ("auto", "handshake", "stateless")
 OLDER_WORDS = {"legacy": "handshake", "modern": "stateless"}
+
+NAME_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
+"""What hosts take in the name of a tool."""
 
 AS_ABOVE = "As the key of this name at the top of the file, for this server."
 
@@ -89,6 +93,43 @@ def variables(value: Value) -> dict[str, str]:
     return read
 
 
+def globs(value: Value) -> tuple[str, ...]:
+    """Globs on a server's own names of its tools."""
+    read = strings(value)
+    for element, pattern in zip(value.elements(), read):
+        if not isinstance(element.data, str):
+            continue
+        if not pattern.strip():
+            element.error("is empty", 'Write a tool\'s name as the server has it, or a pattern like `"get_*"`.')
+        elif _has_prefix(value, pattern):
+            element.warn("is compared with the server's own names, which seldom begin like that",
+                         f"Write `{clip(pattern.partition('__')[2], 100)}`.")
+    return read
+
+
+def new_names(value: Value) -> dict[str, str]:
+    """New names of tools by the server's own names."""
+    read: dict[str, str] = mapping(text)(value)
+    taken: dict[str, str] = {}
+    for old, member in value.items():
+        if old not in read or not isinstance(member.data, str):
+            continue
+        if not member.data or not set(member.data) <= NAME_LETTERS:
+            member.error("is no name that hosts take", "Write letters, digits, `_`, `-` and `.`.")
+        elif member.data in taken:
+            member.error(f"is the new name of `{clip(taken[member.data], 100)}`, too", "Write another name.")
+        elif member.data == old or _has_prefix(value, member.data):
+            member.warn("has no effect" if member.data == old else "comes behind the server's name, which it repeats",
+                        "Remove it." if member.data == old else "Leave the server's name out.")
+        taken.setdefault(member.data, old)
+    return read
+
+
+def _has_prefix(value: Value, name: str) -> bool:
+    """True for a name that begins with that of the server whose entry it stands in."""
+    return len(value.path) > 1 and name.startswith(f"{value.path[1]}__")
+
+
 SERVER: tuple[Field, ...] = (
     Field("command", command, REQUIRED, "The program to start, found through PATH.", "string"),
     Field("args", strings, (), "Its arguments.", "list of strings"),
@@ -113,6 +154,15 @@ SERVER: tuple[Field, ...] = (
           "object of numbers of seconds"),
     Field("inherit_env", strings, (),
           "Further names or patterns of variables that this server is given.", "list of patterns"),
+    Field("include", globs, None,
+          "The tools of this server that there are, by its own names of them; `*` and `?` stand for any letters and "
+          "any letter. Left out, all.", "list of names"),
+    Field("exclude", globs, (),
+          "Tools of this server that there are not, by its own names of them, also if `include` names them.",
+          "list of names"),
+    Field("rename", new_names, {},
+          "New names of tools by the server's own names of them; the server's name stays before them.",
+          "object of strings"),
 )
 
 FOREIGN: dict[str, str] = {
@@ -129,11 +179,11 @@ FOREIGN: dict[str, str] = {
     "autoApprove": "Write `permissions.allow` rules.",
     "alwaysAllow": "Write `permissions.allow` rules.",
     "trust": "Write `permissions.allow` rules.",
-    "includeTools": "Write `permissions.allow` rules, with `default_decision` `deny`.",
-    "enabled_tools": "Write `permissions.allow` rules, with `default_decision` `deny`.",
-    "excludeTools": "Write `permissions.deny` rules: until then these tools CAN be called.",
-    "disabled_tools": "Write `permissions.deny` rules: until then these tools CAN be called.",
-    "disabledTools": "Write `permissions.deny` rules: until then these tools CAN be called.",
+    "includeTools": "Write it as `include`: until then every tool CAN be called.",
+    "enabled_tools": "Write it as `include`: until then every tool CAN be called.",
+    "excludeTools": "Write it as `exclude`: until then these tools CAN be called.",
+    "disabled_tools": "Write it as `exclude`: until then these tools CAN be called.",
+    "disabledTools": "Write it as `exclude`: until then these tools CAN be called.",
     "name": "The server's name is its key in `servers`.",
     "comment": "Write `_comment`, which is taken for a remark.",
     "comments": "Write `_comments`, which is taken for a remark.",
@@ -143,6 +193,8 @@ FOREIGN: dict[str, str] = {
 
 class Servers(Section):
     """Reads the table of servers: for each name the place of its entry and what stands there."""
+
+    of_names = True
 
     def __call__(self, value: Value) -> dict[str, Any]:
         if not isinstance(value.data, dict):
@@ -167,6 +219,36 @@ def _is_remark(name: str, member: Value) -> bool:
     # 0.1.0 took any name, so `_x` with a server's entry is a server.
     return name.startswith("//") or (name.startswith("_") and not isinstance(member.data, dict))
 
+
+class Journal(Section):
+    """The section, which `true` and `false` may stand for: all as usual, or nothing (`None`)."""
+
+    def __call__(self, value: Value) -> Any:
+        if value.data is True:
+            return defaults(self.fields)
+        if value.data is False:
+            return None
+        if not isinstance(value.data, dict):
+            value.must_be("`true`, `false` or an object", "`false` to keep no journal")
+        read = super().__call__(value) if isinstance(value.data, dict) else defaults(self.fields)
+        if read["keep_bytes"] < read["max_bytes"]:
+            value.member("keep_bytes").warn("is less than `journal.max_bytes`; a file that is written to stays whole",
+                                            "Write a larger number, or a smaller one there.")
+        return read
+
+
+JOURNAL: tuple[Field, ...] = (
+    Field("argument_chars", number(0, 65_536, whole=True), 200,
+          "How many characters of a call's arguments a row shows, secrets replaced; 0: none.", "whole number"),
+    Field("result_chars", number(0, 65_536, whole=True), 200,
+          "How many characters of its result; 0: none.", "whole number"),
+    Field("max_bytes", number(65_536, 1024 * MIB, whole=True), 16 * MIB,
+          "How large a file grows before the next one is begun.", "number of bytes"),
+    Field("keep_bytes", number(65_536, 1024 * 1024 * MIB, whole=True), 128 * MIB,
+          "How much all files may take together; past that the oldest are removed.", "number of bytes"),
+    Field("keep_days", number(0.01, 36_500), 30,
+          "How many days after its last row a file is removed.", "number of days"),
+)
 
 SERVERS = Field("servers", Servers(SERVER), {},
                 "The servers by name; `mcpServers` is another name of this key.", "object")
@@ -201,7 +283,8 @@ CORE: tuple[Field, ...] = (
           "Names or patterns (`AWS_*`) of the gateway's own environment variables that every server is given; "
           '`["*"]` gives them all.', "list of patterns"),
     Field("redact_fields", strings, REDACTED,
-          "Names, in any case of letters, whose values are written as `***REDACTED***` in the log.", "list of strings"),
+          "Names, in any case of letters, whose values are written as `***REDACTED***` in the log and "
+          "the journal.", "list of strings"),
     Field("log_level", choice(*LOG_LEVELS), "info",
           "How much is logged: `debug`, `info`, `warning` or `error`.", "word"),
     Field("page_size", number(1, 10**6, whole=True), 1000,
@@ -219,4 +302,7 @@ CORE: tuple[Field, ...] = (
           "whole number"),
     Field("catalog_cache", flag, True,
           "Keeps the lists of the last run, to answer before the servers have started.", "true or false"),
+    Field("journal", Journal(JOURNAL), True,
+          "Writes down every call and what came of it, for `shack-gateway log`; `false` writes nothing.",
+          "true, false or object"),
 )

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import ConfigError, Problem, clip
-from ..pipeline.stages import ORDER
+from ..pipeline.stages import ORDER, dry_run
 from ..record import NamedTuple
 from . import jsonc
 from .expand import expand
@@ -56,8 +56,13 @@ class OwnedField:
         self.owner, self.key, self.field = owner, key, field
 
 
-def load(path: str, environ: Mapping[str, str], *, stages: Sequence[ModuleType] = ORDER) -> Config:
-    """Read the file; raises `ConfigError` with every finding, the mere warnings included."""
+def load(
+    path: str, environ: Mapping[str, str], *, stages: Sequence[ModuleType] = ORDER, profile: str = "",
+) -> Config:
+    """Read the file; raises `ConfigError` with every finding, the mere warnings included.
+
+    `profile` is chosen instead of the one that the file chooses.
+    """
     source = _read(path)
     findings = Findings()
     top = Value(source.data, (), findings)
@@ -68,8 +73,15 @@ def load(path: str, environ: Mapping[str, str], *, stages: Sequence[ModuleType] 
     table = _server_table(top)
     settings["workspace_root"] = _root(top, settings["workspace_root"], environ)
     _further_roots(top.member("sandbox"), settings, environ)
+    if profile:
+        settings["profile"] = profile
+    if _dry_run(top, environ):
+        settings["dry_run"] = True
     servers = [spec(name, place, entry, settings, environ) for name, (place, entry) in table.items()]
     settings[SERVERS.key] = tuple(table)
+    for stage in stages:
+        if hasattr(stage, "check"):
+            stage.check(top, settings)
     settings["max_call_secs"] = settings["max_call_secs"] or max(600, settings["request_timeout_secs"])
     return _settled(source.text, findings, Config(
         path, settings["workspace_root"], settings["expose_mode"], tuple(servers), settings, ()))
@@ -87,7 +99,8 @@ def _nested(owner: str, prefix: str, fields: Iterable[Field]) -> Iterator[OwnedF
     for field in fields:
         key = prefix + field.key
         yield OwnedField(owner, key, field)
-        yield from _nested(owner, key + (".NAME." if key == SERVERS.key else "."), getattr(field.read, "fields", ()))
+        below = key + (".NAME." if getattr(field.read, "of_names", False) else ".")
+        yield from _nested(owner, below, getattr(field.read, "fields", ()))
 
 
 def _fields_of(stages: Sequence[ModuleType]) -> list[Field]:
@@ -125,6 +138,16 @@ def _root(top: Value, written: str | None, environ: Mapping[str, str]) -> str:
     elif there and not os.path.isdir(root):
         place.warn("is a file, not a folder", "Write the folder that the servers are to work in.")
     return root
+
+
+def _dry_run(top: Value, environ: Mapping[str, str]) -> bool:
+    """True where the environment wants a dry run; the file may want one all the same."""
+    wanted = environ.get(dry_run.VARIABLE, "").strip().lower()
+    if wanted not in ("", "0", "false", "no", "1", "true", "yes"):
+        # Whoever sets it wants nothing to be sent: a word that is not understood must not start a real run.
+        what = f"the environment variable {dry_run.VARIABLE} is neither 1 nor 0"
+        top.findings.add(ERROR, (), what, f"Write {dry_run.VARIABLE}=1, or unset it.")
+    return wanted in ("1", "true", "yes")
 
 
 def _further_roots(place: Value, settings: dict[str, Any], environ: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any
 
+from ..catalog.shaping import ServerShape, globs, is_glob
 from ..record import NamedTuple
 from .expand import Lookup, expand
 from .fields import Value, flag, usable
@@ -56,6 +57,8 @@ class ServerSpec(NamedTuple):
     """Why this server cannot be started, or nothing; the text may be shown to the host."""
     digest: str = ""
     """The same for the same server: of its command, arguments, names of variables, folder and protocol."""
+    shape: ServerShape | None = None
+    """What is let be seen of its tools; None where that is all of them, as they are."""
 
 
 def spec(name: str, place: Value, entry: Mapping[str, Any], settings: Mapping[str, Any],
@@ -82,7 +85,25 @@ def spec(name: str, place: Value, entry: Mapping[str, Any], settings: Mapping[st
     return ServerSpec(
         name, command, args, env, cwd, enabled, entry["lazy"], entry["serialize"], entry["protocol"],
         *_times(entry, settings), entry["tool_timeouts"], (*settings["inherit_env"], *entry["inherit_env"]),
-        digest=digest)
+        digest=digest, shape=_shape(place, entry))
+
+
+def _shape(place: Value, entry: Mapping[str, Any]) -> ServerShape | None:
+    """What the entry lets be seen of the server's tools; what contradicts itself is said."""
+    include, exclude, rename = entry["include"], entry["exclude"], entry["rename"]
+    if include is None and not exclude and not rename:
+        return None
+    excluded, included = globs(exclude), (lambda name: True) if include is None else globs(include)
+    if include is not None and not include:
+        place.member("include").warn("is empty: the server has no tools", "Remove it to have all of them.")
+    for element in place.member("include").elements():
+        if isinstance(element.data, str) and not is_glob(element.data) and excluded(element.data):
+            element.warn("has no effect: `exclude` names it, too", "Keep it in one of the two lists.")
+    for name in rename:
+        if excluded(name) or not included(name):
+            place.member("rename").member(name).warn("has no effect: `include` or `exclude` leaves the tool out",
+                                                     "Remove it.")
+    return ServerShape(include, exclude, rename)
 
 
 def _times(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[float, float, float]:

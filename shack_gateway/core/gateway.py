@@ -15,17 +15,21 @@ from ..catalog import meta_tools
 from ..catalog.entries import PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog, Way
 from ..catalog.names import hint
 from ..catalog.render import Lists
-from ..errors import EXPIRED, INVALID_PARAMS, RESOURCE_NOT_FOUND, RequestError, clip
+from ..catalog.shaping import READ
+from ..errors import EXPIRED, INVALID_PARAMS, RESOURCE_NOT_FOUND, Cancelled, RequestError, clip
 from ..pipeline import call as calls
 from ..pipeline.call import Call, Complete, Context, Failed, InputRequired, Outcome
 from ..pipeline.chain import Chain
+from ..pipeline.results import Results
 from ..wire.messages import encode
-from .ports import Servers
+from .ports import Journal, Servers
 from .questions import Questions
 
 Room = Callable[[Mapping[str, Any], Context, int], Awaitable[Outcome]]
 
 DONE = Complete(b"{}", value={})
+JOURNALED = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
+"""Requests that have a row in the journal, whoever answered them."""
 
 
 class Gateway:
@@ -33,10 +37,18 @@ class Gateway:
 
     def __init__(
         self, servers: Servers, chain: Chain, questions: Questions, *, progressive: bool, page_size: int, ttl_ms: int,
+        results: Results | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._servers, self._chain, self._questions = servers, chain, questions
+        self._results = results
         chain.on_question = questions.ask
         self.progressive, self._page_size, self._ttl_ms = progressive, page_size, ttl_ms
+        self._journal = journal
+        self._now: Callable[[], float] = float if journal is None else journal.now
+        if journal is not None:
+            chain.on_end = journal.call
+        self._journaled_for: Catalog | None = None
         self._lists: Lists | None = None
         self._answers: meta_tools.Answers | None = None
         self._built_for: Catalog | None = None
@@ -58,11 +70,25 @@ class Gateway:
 
     async def serve(self, method: str, params: Mapping[str, Any], context: Context, number: int) -> Outcome:
         """What comes of a request; raises nothing that the host caused. `KeyError` for a method that has no room."""
-        room = self._rooms[method]
+        room, began = self._rooms[method], self._now()
         try:
             return await room(params, context, number)
         except RequestError as error:
-            return self._chain.seal(Failed(error.kind, error.what, data=error.data))
+            refused = self._chain.seal(Failed(error.kind, error.what, data=error.data))
+            self._note(method, params, number, refused, began)
+            return refused
+        except BaseException as error:
+            if self._journal is not None and self._journal.last != number:  # it did not come as far as the corridor
+                broken = None if type(error) is Cancelled else Failed("internal", "the gateway broke; its log says more")
+                self._note(method, params, number, broken, began)
+            raise
+
+    def _note(
+        self, method: str, params: Mapping[str, Any], number: int, outcome: Outcome | None, began: float
+    ) -> None:
+        """Have a row written of a request that walks no corridor."""
+        if self._journal is not None and method in JOURNALED:
+            self._journal.request(method, params, number, outcome, began)
 
     def _walk(self, call: Call) -> Coroutine[Any, Any, Outcome]:
         """Through the corridor; a call that brings answers along goes on where it asked."""
@@ -100,10 +126,17 @@ class Gateway:
         if type(name) is not str:
             raise RequestError("bad params", "`name` must be a string: the tool to call.")
         if name.startswith("shack_"):
+            began, found = self._now(), None
             if name == meta_tools.CALL_TOOL:
                 name, arguments = meta_tools.unwrap_call(arguments)
             elif name in meta_tools.NAMES:
-                return self._chain.seal(await self._meta_tool(name, arguments))
+                found = await self._meta_tool(name, arguments)
+            if name == meta_tools.READ_RESULT and self._results is not None:
+                found = self._results.read(arguments)
+            if found is not None:
+                outcome = self._chain.seal(found)
+                self._note("tools/call", params, number, outcome, began)
+                return outcome
         entry = self._servers.catalog.tool(name)
         if entry is None:
             await self._servers.settled(name)
@@ -131,6 +164,8 @@ class Gateway:
     async def _meta_tool(self, name: str, arguments: Any) -> Outcome:
         servers = self._servers
         described = arguments.get("name") if name == meta_tools.DESCRIBE_TOOL and isinstance(arguments, dict) else None
+        if described == meta_tools.READ_RESULT and self._results is not None:
+            return _text(meta_tools.described_read_result())
         if not isinstance(described, str):
             await servers.settled()
         elif servers.catalog.tool(described) is None:
@@ -146,7 +181,8 @@ class Gateway:
         else:
             rows = [meta_tools.ServerRow(r.server, r.state, r.era, r.version, r.error) for r in servers.rows()]
             text = answers.list_servers(arguments, rows)
-        return Complete(encode({"content": [{"type": "text", "text": text}]}), shape={"content": None})
+        self._note_list(0)
+        return _text(text)
 
     def _remember_links(self, server: str, outcome: Complete) -> None:
         """A result may name resources that nobody lists; who named one is asked for it."""
@@ -171,16 +207,30 @@ class Gateway:
             tail = b"}" if page.next_cursor is None else b',"nextCursor":' + encode(page.next_cursor) + b"}"
             ttl, scope = self._servers.catalog.freshness(self._ttl_ms, self._servers.ages())
             body = b'{"%s":%s%s' % (page.key.encode(), page.array, tail)
+            if kind == TOOL:
+                self._note_list(len(page.array))
             return self._chain.seal(Complete(body, shape={page.key: None}, cache=(ttl, scope != "public")))
 
         return room
+
+    def _note_list(self, shown: int) -> None:
+        """How large the tools are that there are now, and what of them the host was shown: once for each catalog."""
+        catalog = self._servers.catalog
+        if self._journal is None or catalog is self._journaled_for:
+            return
+        self._journaled_for = catalog
+        self._journal.event("list", {
+            "mode": "progressive" if self.progressive else "full", "tools": len(catalog.tools),
+            "full_bytes": sum(len(entry.item.text) + 1 for entry in catalog.tools), "shown_bytes": shown,
+        })
 
     def _refresh(self) -> None:
         """Have the lists and the answers of the catalog as it is now."""
         catalog = self._servers.catalog
         if catalog is not self._built_for:
             self._built_for = catalog
-            self._lists = Lists(catalog, self._page_size, self.progressive)
+            more = () if self._results is None else (meta_tools.read_result_definition(),)
+            self._lists = Lists(catalog, self._page_size, self.progressive, more)
             self._answers = meta_tools.Answers(catalog)
 
     # --- resources ---
@@ -210,6 +260,16 @@ class Gateway:
         near = hint(uri, (entry.name for entry in self._servers.catalog.resources))
         raise RequestError("unknown resource", f"unknown resource: {clip(uri, 500)}{near}", data={"uri": uri})
 
+    def may_follow(self, uri: str, server: str, target: str, context: Context) -> Outcome | None:
+        """None where the host may be told of changes of a resource, else why not: whoever may not read it may not."""
+        number = self.number()
+        refused = self._chain.judge(
+            Call(number, calls.RESOURCE, server, uri, target, {"uri": target}, {}, context)
+        )
+        if refused is not None and self._journal is not None:
+            self._journal.request("resources/subscribe", {"uri": uri}, number, refused, self._journal.now())
+        return refused
+
     async def ways(self, uri: str) -> tuple[Way, ...]:
         """Whom to ask for a resource, best first."""
         ways = self._servers.catalog.ways(uri)
@@ -231,14 +291,14 @@ class Gateway:
             Call(number, calls.PROMPT, entry.server, entry.name, entry.target, arguments, params, context)
         )
 
-    async def _prompt_entry(self, name: Any) -> Any:
+    async def _prompt_entry(self, name: Any, *, shown: bool = False) -> Any:
         if type(name) is not str:
             raise RequestError("unknown prompt", "unknown prompt: (missing 'name')")
         entry = self._servers.catalog.prompt(name)
         if entry is None:
             await self._servers.settled(name)
             entry = self._servers.catalog.prompt(name)
-        if entry is None:
+        if entry is None or (shown and not self._servers.catalog.is_shown(entry)):
             near = hint(name, (entry.name for entry in self._servers.catalog.prompts))
             raise RequestError("unknown prompt", f"unknown prompt: {clip(name, 200)}{near}")
         return entry
@@ -249,7 +309,8 @@ class Gateway:
             ref = {}
         kind = ref.get("type")
         if kind == "ref/prompt":
-            entry = await self._prompt_entry(ref.get("name"))
+            # Completion walks no corridor: what rules refuse whatever it is asked with must not reach a server by it.
+            entry = await self._prompt_entry(ref.get("name"), shown=True)
             server, target = entry.server, {**ref, "name": entry.target}
         elif kind == "ref/resource" and type(ref.get("uri")) is str:
             entry = self._resource_entry(ref["uri"])
@@ -263,13 +324,38 @@ class Gateway:
             raise RequestError(
                 "bad params", '`ref` must be {"type": "ref/prompt", "name": …} or {"type": "ref/resource", "uri": …}.'
             )
-        outcome = await self._servers.request(
-            server, "completion/complete", {**params, "ref": target}, context.capabilities, context.log_level
-        )
-        return self._chain.seal(outcome)
+        began = self._now()
+        outcome = self._chain.judge(_completion(number, kind, server, entry, params, context))
+        if outcome is None:
+            outcome = self._chain.seal(await self._servers.request(
+                server, "completion/complete", {**params, "ref": target}, context.capabilities, context.log_level
+            ))
+        self._note("completion/complete", params, number, outcome, began)
+        return outcome
 
     def _resource_entry(self, uri: str) -> Any:
-        return self._servers.catalog.template(uri) or self._servers.catalog.resource(uri)
+        catalog = self._servers.catalog
+        entry = catalog.template(uri) or catalog.resource(uri)
+        return entry if entry is not None and catalog.is_shown(entry) else None
+
+
+def _text(text: str) -> Complete:
+    """A tool's result that is one text."""
+    return Complete(encode({"content": [{"type": "text", "text": text}]}), shape={"content": None})
+
+
+def _completion(
+    number: int, kind: str, server: str, entry: Any, params: Mapping[str, Any], context: Context
+) -> Call:
+    """What is judged of a completion: the prompt, or any resource of the server, with its arguments so far."""
+    around, argument = params.get("context"), params.get("argument")
+    given = around.get("arguments") if type(around) is dict else None
+    arguments: dict[str, Any] = dict(given) if type(given) is dict else {}
+    if type(argument) is dict and type(argument.get("name")) is str:
+        arguments[argument["name"]] = argument.get("value")
+    if kind == "ref/prompt":
+        return Call(number, calls.PROMPT, server, entry.name, entry.target, arguments, params, context)
+    return Call(number, calls.TOOL, server, entry.name, READ, arguments, params, context)
 
 
 def _is_not_found(outcome: Outcome) -> bool:

@@ -58,6 +58,41 @@ class Servers(Protocol):
     ) -> Awaitable[Outcome]: ...
 
 
+Tell = Callable[[str, Mapping[str, Any]], None]
+"""Takes what has happened, by its name and with what there is to say of it."""
+
+
+def nobody(event: str, facts: Mapping[str, Any]) -> None:
+    """Nobody wants to know (a `Tell`)."""
+
+
+class Journal(Protocol):
+    """What is written down of all that happens. Nothing here waits, or raises."""
+
+    @property
+    def last(self) -> int:
+        """The number of the call that `call` was told of last."""
+        ...
+
+    def now(self) -> float:
+        """Seconds of a clock that only goes on."""
+        ...
+
+    def call(self, first: Call, sent: Call, outcome: Outcome | None, secs: float) -> None:
+        """A call that walked the corridor is over."""
+        ...
+
+    def request(
+        self, method: str, params: Mapping[str, Any], number: int, outcome: Outcome | None, began: float
+    ) -> None:
+        """A request is over that walked no corridor; it came at `began`."""
+        ...
+
+    def event(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Anything else (a `Tell`)."""
+        ...
+
+
 class ServersQuestion(NamedTuple):
     """A question for a handshake host. `version` is the server's, `call` what it is taken to belong to; `done` takes
     the answer, `progress` what the host says meanwhile."""

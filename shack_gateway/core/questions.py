@@ -24,10 +24,13 @@ from ..pipeline.call import Call, InputRequired, digest
 from ..record import NamedTuple
 from ..wire.dialect import AGAIN_STATE
 from ..wire.messages import encode
+from .ports import Tell, nobody
 
 PREFIX = "shack1."
 MOST_SHOWN = 200
 """Characters of a question in the log."""
+MOST_NOTED = 16
+"""Answers that are noted of those that pass through to a server which remembers its questions itself."""
 MOST_PENDING = 1024
 """Tokens that may be out at once; past that the oldest is no longer good."""
 
@@ -44,13 +47,13 @@ class Pending(NamedTuple):
 
 class Questions:
     """The open questions of one gateway. `now` gives seconds of a clock that only goes on, `random` so many bytes;
-    `report` takes what was asked and answered, for the log."""
+    `report` takes what was asked and answered, for the log, and `tell` the same for the journal."""
 
     def __init__(
         self, now: Callable[[], float], random: Callable[[int], bytes], good_for_secs: float,
-        report: Callable[[str], None],
+        report: Callable[[str], None], tell: Tell = nobody,
     ) -> None:
-        self._now, self._random, self._secs, self._report = now, random, good_for_secs, report
+        self._now, self._random, self._secs, self._report, self._tell = now, random, good_for_secs, report, tell
         self._key = b""
         self._pending: dict[str, Pending] = {}
         self._pinned: deque[int] = deque(maxlen=MOST_PENDING)
@@ -75,10 +78,14 @@ class Questions:
                 params["requestState"] = state  # a server's own
             if responses:
                 params["inputResponses"] = responses
+                for key, response in list(responses.items())[:MOST_NOTED]:
+                    self._note_answer(call.server, call.number, key, response)
             return call.resumed(params, {}), ""
         pending = self._take(state, digest(call))
         asked = pending.outcome
         if asked.stage:
+            for key in asked.requests:
+                self._note_answer(asked.stage, call.number, key, responses.get(key))
             return call.resumed(params, {**pending.answers, **responses}), ""
         for key in asked.requests:
             self.answered(call.server, call.number, key, responses.get(key))
@@ -105,12 +112,21 @@ class Questions:
     def asked(self, who: str, number: int, key: str, method: Any, params: Any) -> None:
         """Note what was asked; the text has been sealed."""
         asks = f"({clip(str(key), 80)}, {clip(str(method), 80)})"
-        self._report(f"call {number}: {who} asks {asks}: {_words(params)}")
+        words = _words(params)
+        self._report(f"call {number}: {who} asks {asks}: {words}")
+        self._tell("question", {"call": number, "of": who, "key": clip(str(key), 80), "method": clip(str(method), 80),
+                                "text": words})
 
     def answered(self, who: str, number: int, key: str, response: Any) -> None:
         """Note how it was answered, without what the user wrote."""
+        how = self._note_answer(who, number, key, response)
+        self._report(f"call {number}: {clip(key, 80)} of {who} was answered: {how}")
+
+    def _note_answer(self, who: str, number: int, key: str, response: Any) -> str:
         how = response.get("action", "answered") if isinstance(response, Mapping) else "not answered"
-        self._report(f"call {number}: {clip(key, 80)} of {who} was answered: {clip(str(how), 40)}")
+        how = clip(str(how), 40)
+        self._tell("answer", {"call": number, "of": who, "key": clip(key, 80), "how": how})
+        return how
 
     def asker(self, params: Mapping[str, Any]) -> str:
         """The server whose question is answered here, where a token of ours says so; `resume` judges the token."""

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 from ..catalog.entries import Catalog, Listing
 from ..catalog.facts import NO_FACTS, Facts
+from ..catalog.shaping import Shape, told
 from ..catalog.uris import Seen
 from ..children import Keeper
 from ..config.servers import ServerSpec
-from ..core.ports import HostQuestion, ServersQuestion
+from ..core.ports import HostQuestion, ServersQuestion, Tell, nobody
 from ..errors import ServerUnavailable
 from ..log import Log
 from ..pipeline.call import TOOL, Call, Outcome
@@ -40,6 +41,8 @@ class Memory(Protocol):
     """Where listings, and how servers want to be greeted, are kept between runs."""
 
     def recall(self, spec: ServerSpec) -> tuple[Listing, str] | None: ...
+
+    def latest(self, spec: ServerSpec) -> tuple[Listing, str] | None: ...
 
     def keep(self, spec: ServerSpec, listing: Listing, probe: str) -> None: ...
 
@@ -85,7 +88,9 @@ class Fleet:
         environment: Callable[[ServerSpec], Mapping[str, str]],
         roots: list[dict[str, Any]],
         memory: Memory | None,
+        shape: Shape | None = None,
     ) -> None:
+        self._shape = shape
         self._settings, self._loop, self._outbox, self._keeper = settings, loop, outbox, keeper
         self.log, self._environment, self.roots, self._memory = log, environment, roots, memory
         self.client: Mapping[str, Any] = settings.client
@@ -94,6 +99,8 @@ class Fleet:
         self.probe_secs = settings.probe_secs
         self.lot = Lot(loop, settings.question_secs, settings.max_parked_calls)
         self.listener: Listener | None = None
+        self.tell: Tell = nobody
+        """Told what becomes of servers, for the journal."""
         self._sessions = {spec.name: Session(spec, self, loop, self._changed) for spec in specs}
         self._seen = Seen()
         self._catalog: Catalog | None = None
@@ -113,15 +120,19 @@ class Fleet:
                 for name, session in self._sessions.items()
                 if session.known and session.spec.enabled
             }
-            self._catalog = Catalog(listings, self._settings.name_limit, self._seen)
+            self._catalog = Catalog(listings, self._settings.name_limit, self._seen, self._shape)
             for note in self._catalog.notes:
                 self.log.warning("catalog", note)
         return self._catalog
 
     @property
     def instructions(self) -> list[tuple[str, str]]:
-        """Server and instructions of those that gave any."""
-        return [(name, s.instructions) for name, s in self._sessions.items() if s.instructions]
+        """Server and instructions of those that gave any, without what they say of tools that are hidden."""
+        given = [(name, s.instructions) for name, s in self._sessions.items() if s.instructions]
+        if self._shape is not None:
+            gone = self.catalog.gone
+            given = [(name, left) for name, text in given if (left := told(text, gone.get(name, ())))]
+        return given
 
     def start(self, capabilities: Mapping[str, Any], lazy: bool = False) -> None:
         """The first word of a host: bring up every server, lazy ones only if `lazy`; show them `capabilities`."""
@@ -144,6 +155,14 @@ class Fleet:
                 self._loop.call_later(KEPT_SECS, session.start)
             else:
                 session.start()
+
+    def recall(self) -> None:
+        """Know what servers listed last, before whatever host; nothing is started."""
+        for session in self._sessions.values():
+            known = self._memory.latest(session.spec) if self._memory is not None else None
+            if known is not None:
+                session.listing, session.known = known[0], True
+        self._catalog = None
 
     async def settled(self, name: str = "") -> None:
         """Wait for servers that are coming up and of which nothing is known.

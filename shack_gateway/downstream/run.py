@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..catalog.entries import PROMPT, RESOURCE, TOOL, Listing
 from ..config.servers import ServerSpec
+from ..core.ports import Tell
 from ..eras.to_server import Greeting
 from ..errors import METHOD_NOT_FOUND, ServerError, ServerGone, ServerSilent
 from ..wire import dialect
@@ -37,6 +38,7 @@ class House(QuestionsHouse, Protocol):
     client: Mapping[str, Any]
     log_level: str | None
     probe_secs: float
+    tell: Tell
 
     def launch(self, spec: ServerSpec, run: Run, on_exit: Callable[[int], None]) -> Process: ...
 

@@ -187,6 +187,8 @@ class Session:
         self._ending = True
         if self._keeper is not None:
             self._keeper.cancel()
+        if self._current is not None:
+            self._tell("stopped")
         self._put_away("was stopped: the gateway is shutting down", patience)
         tasks = [task for task in (self._keeper, *self._tasks) if task is not None]
         if tasks:
@@ -218,6 +220,9 @@ class Session:
         """The run can be asked no more; who asks from now on waits for the next one."""
         self.run = None
 
+    def _tell(self, what: str, **facts: Any) -> None:
+        self._house.tell("server", {"server": self.name, "what": what, **facts})
+
     def _move(self, event: str) -> None:
         self.life = move(self.life, event)
 
@@ -236,6 +241,7 @@ class Session:
                 self._move("gave up")
                 self.known, self.listing = False, Listing()  # what it listed in better days is of no use to anybody
                 self._house.log.error(self.name, f"given up: {self.error}")
+                self._tell("given up", why=self.error)
                 break
             restarts = restarts_after(restarts, ready_secs)
             self._move("exited")
@@ -254,6 +260,7 @@ class Session:
         began, ready, hopeless = self._loop.time(), 0.0, False
         try:
             run = self._current = Run(self.spec, self._house, self._loop, self)
+            self._tell("started")
             if self._held:
                 run.link.hold("host")
             await run.begin(self.probe)
@@ -262,12 +269,14 @@ class Session:
             self._serve(run)
             self.error = f"downstream server '{self.name}' ended: {await run.ended}"
             self._house.log.warning(self.name, self.error)
+            self._tell("crashed", why=self.error)
         except EndedOnProbe:
             self.probe = "handshake"  # start again and ask nothing: some servers end at a request they do not know
         except ServerError as error:
             hopeless = isinstance(error, ServerUnavailable)
             self.error = await self._why(error)
             self._house.log.warning(self.name, f"did not start: {self.error}")
+            self._tell("did not start", why=self.error)
             for line in self._current.stderr() if self._current is not None else ():
                 self._house.log.warning(f"server {self.name}", line)
         except Exception as error:  # a fault of ours: the server is as good as not started, and the others go on
@@ -293,6 +302,8 @@ class Session:
         self._move("greeted")
         if run.greeting is not None:
             self._subscriptions.attach(run.link, run.greeting)
+        row = self.row()
+        self._tell("ready", era=row.era, version=row.version, tools=row.tools, ms=round(self._start_secs * 1000))
         self._on_change(self)  # before those who waited look into the catalog
         self._wake()
 

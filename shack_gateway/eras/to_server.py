@@ -85,11 +85,16 @@ def call_text(call: Call, stateless: bool, client: Mapping[str, Any], token: int
     params = call_params(call, stateless, client, token)
     if task_ms:
         params["task"] = {"ttl": task_ms}
+    arguments = params.pop("arguments", None)
+    if arguments is None:
+        return encode(params)
     for value, text in call.context.kept:
-        if value is params.get("arguments"):
-            del params["arguments"]
+        if value is arguments:
+            call.text = text
             return b'{"arguments":%s,%s' % (text.encode("utf-8", "surrogatepass"), encode(params)[1:])
-    return encode(params)
+    written = encode(arguments)
+    call.text = written.decode("ascii")
+    return b'%s,"arguments":%s}' % (encode(params)[:-1], written)
 
 
 def greeting(answer: Result | ErrorAnswer, *, stateless: bool) -> Greeting | None:

@@ -14,7 +14,7 @@ from ..core.gateway import Gateway
 from ..eras.inbound import Handshake
 from ..eras.to_host import Voice, notification
 from ..errors import clip
-from ..pipeline.call import Complete, Failed, Outcome
+from ..pipeline.call import Complete, Context, Failed, Outcome
 from ..slot import Drive
 from ..wire.messages import Body, result_line
 
@@ -80,6 +80,9 @@ class Following:
         way = self._best(await self._gateway.ways(uri))
         if way is None:
             return Failed("unknown resource", f"unknown resource: {clip(uri, 500)}", data={"uri": uri})
+        refused = self._gateway.may_follow(uri, *way, Context())
+        if refused is not None:
+            return refused
         if uri in self._followed:
             return DONE  # asked for twice at once
         self._followed[uri] = way  # noted first: an unsubscribe may come before the answer
@@ -136,12 +139,15 @@ class Following:
 
     def _may_be_followed(self, uri: str) -> bool:
         ways = self._servers.catalog.ways(uri)
+        best = self._best(ways)
+        if best is not None and self._gateway.may_follow(uri, *best, Context()) is not None:
+            return False
         return any(self._servers.tells_of_resources(way.server) for way in ways) or not ways and self._servers.starting
 
     async def _begin(self, id: str | int, listen: Listen, uri: str) -> None:
         """Have a resource followed, if anybody has it by now."""
         way = self._best(self._servers.catalog.ways(uri))
-        if way is None or listen.ways[uri] is not None:
+        if way is None or listen.ways[uri] is not None or self._gateway.may_follow(uri, *way, Context()) is not None:
             return
         listen.ways[uri] = way
         refused = await self._servers.follow(*way, True)

@@ -69,7 +69,7 @@ class Interview:
                 responses = await self._ask_all(found)
             except _Unanswered as error:
                 return Failed("question", str(error), server=found.server)
-            if not found.requests:
+            if not found.requests and not found.given:
                 await self._pause(min(FIRST_PAUSE_SECS * 2**turn, LONGEST_PAUSE_SECS))
             params = {**self._asked.params, "inputResponses": responses}
             if found.state is not None:

@@ -26,6 +26,7 @@ from ..wire import dialect
 from ..wire.messages import Body, Notification, Request, Result, TooLong, error_line, message, result_line
 from ..wire.peer import Answer, Peer
 from .asking import HostQuestions, Later
+from .deputy import Answers, Deputed
 from .following import Following
 from .interview import Interview
 
@@ -72,6 +73,7 @@ class HostSession:
         instructions: Callable[[], str],
         later: Later,
         question_secs: float,
+        deputy: Answers | None = None,
     ) -> None:
         self._gateway, self._servers, self._voice, self._writer, self._log = gateway, servers, voice, writer, log
         self._instructions = instructions
@@ -80,7 +82,7 @@ class HostSession:
         self._handshake = Handshake()
         self.open: dict[str | int, Drive] = {}
         self.following = Following(gateway, servers, self._handshake, self._send, partial(log.error, "host"))
-        self._later = later
+        self._later, self._deputy = later, deputy
         self._questions = HostQuestions(self._peer, self._send, later, question_secs)
         self._reached: dict[str | int, float] = {}
         """How far each open request has come, over all the calls that it took."""
@@ -311,6 +313,24 @@ class HostSession:
 
     def on_question(self, asked: ServersQuestion) -> HostQuestion | str:
         """A handshake server asks the user, or the host, something; the answer goes to `asked.done`."""
+        if self._deputy is None or asked.method != asking.ELICIT:
+            return self._ask_host(asked)
+        params = self._gateway.question(asked.server, asked.method, asked.params)
+        if params is None:
+            return "it cannot be shown"
+        note = partial(self._deputy_answered, asked, params)
+        answer, put = self._deputy(asked.server, params), partial(self._ask_host, asked)
+        return Deputed(asked, answer, put, note, partial(self._broke, "hooks of a question"), self._later)
+
+    def _broke(self, what: str, error: Exception) -> None:
+        self._log.error("host", f"{what} broke: {error!r}")
+
+    def _deputy_answered(self, asked: ServersQuestion, params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        number = asked.call.number if asked.call is not None else 0
+        self._gateway.note_question(asked.server, number, asked.method, params)
+        self._gateway.note_answer(asked.server, number, asked.method, answer)
+
+    def _ask_host(self, asked: ServersQuestion) -> HostQuestion | str:
         handshake, method = self._handshake, asked.method
         if not handshake.done:
             return "no open call's host can answer it"

@@ -52,10 +52,29 @@ class Office:
     ) -> None:
         self.desk, self.add_rule, self.now, self.mask, self.secs = desk, add_rule, now, mask, secs
         self.place = place
+        self._drawn: dict[int, list[str]] = {}
+        """What was drawn on at the desk, by the call that did."""
+        self._returned: dict[str, float] = {}
+        """What was given back, and until when it may be drawn on again."""
 
     def ticket(self, about: str) -> str:
         """Under which name a call lies at the desk."""
         return sha256(f"{self.place}\0{about}".encode("utf-8", "surrogatepass")).hexdigest()
+
+    def take(self, stage: str, about: str, number: int) -> bool:
+        """True where the user has approved what a stage asks about, in a terminal; from then on it is used up."""
+        what = f"{stage} {about}"
+        if self._returned.pop(what, 0.0) <= self.now() and not (self.desk and self.desk.take(self.ticket(about))):
+            return False
+        drawn = self._drawn.get(number, [])
+        _keep(self._drawn, number, [*drawn, what])
+        return True
+
+    def give_back(self, number: int) -> None:
+        """A call is refused because it needs another approval still: what it has drawn on counts for its next try.
+        Without that, a call that two rules ask about, or that changes on its way, would never get all it needs."""
+        for what in self._drawn.pop(number, ()):
+            _keep(self._returned, what, self.now() + self.secs)
 
 
 class Approval:
@@ -128,7 +147,7 @@ class Approval:
         """True for a call that was approved in a terminal: once, and as long as that very call goes on."""
         if self._passed.get(key) == call.number:
             return True
-        if office.desk is None or not office.desk.take(office.ticket(about)):
+        if office.desk is None or not office.take(self._stage, about, call.number):
             return False
         self._report("info", f"call {call.number}: approved in a terminal")
         _keep(self._passed, key, call.number)
@@ -137,6 +156,7 @@ class Approval:
     def _code(self, call: Call, about: str, tool: str, rule: str, office: Office) -> str:
         if office.desk is None:
             return ""
+        office.give_back(call.number)
         told = {"server": call.server, "tool": tool, "rule": rule, "arguments": office.mask(readable(call.arguments))}
         try:
             return office.desk.request(office.ticket(about), told)
@@ -227,7 +247,7 @@ def _question(
             "params": {"mode": "form", "message": "\n".join(lines), "requestedSchema": schema}}
 
 
-def _keep(table: dict[str, Any], key: str, value: Any) -> None:
+def _keep(table: dict[Any, Any], key: str | int, value: Any) -> None:
     table.pop(key, None)
     if len(table) >= MOST_KEPT:
         del table[next(iter(table))]

@@ -7,7 +7,7 @@ Rule 3: the walk keeps its own stack, because how deep arguments go is the calle
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +29,16 @@ _PATH_ENDS = (
 _PATH_KEYS = frozenset({
     "source", "sources", "src", "destination", "destinations", "dest", "dst", "target", "targets", "from", "to",
 })
-_SUBJECT_KEYS = frozenset({"command", "url", "pattern", "query", "code", "message"})
+SUBJECTS = (
+    "command", "path", "file_path", "filePath", "notebook_path", "notebookPath", "url", "pattern", "query", "code",
+    "message",
+)
+"""The arguments that an allow rule looks at: the first of them that is a string."""
+_SUBJECT_KEYS = frozenset({
+    "command", "url", "pattern", "query", "code", "message", "cmd", "commandline", "script", "shell", "uri", "href",
+})
+_PROGRAM_KEYS = frozenset({"command", "cmd", "program", "executable"})
+_LIST_KEYS = frozenset({"arg", "argv", "argument", "parameter", "param", "option", "flag"})
 _SUBJECT_KEYS |= {f"{key}s" for key in _SUBJECT_KEYS}
 _NOT_WORD = re.compile(r"[\W_]+")
 SHORT_KEY = 64
@@ -75,12 +84,59 @@ def key_says(key: str) -> int:
     return _key_says(key) if len(key) <= SHORT_KEY else _key_says.__wrapped__(key)
 
 
+def key_word(key: str) -> str:
+    """What is left of a key without case, signs, a number at its end and a plural: `COMMANDS_2` is `command`."""
+    return _key_word(key) if len(key) <= SHORT_KEY else _key_word.__wrapped__(key)
+
+
+@lru_cache(maxsize=4096)
+def _key_word(key: str) -> str:
+    word = _NOT_WORD.sub("", key.lower()).rstrip("0123456789")
+    return f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s")
+
+
 @lru_cache(maxsize=4096)
 def _key_says(key: str) -> int:
     word = _NOT_WORD.sub("", key.lower()).rstrip("0123456789")
-    if "path" in word or word.endswith(_PATH_ENDS) or word in _PATH_KEYS:
+    one = _key_word(key)
+    if "path" in word or word.endswith(_PATH_ENDS) or one.endswith(_PATH_ENDS) or {word, one} & _PATH_KEYS:
         return PATH | SUBJECT
-    return SUBJECT if word in _SUBJECT_KEYS else 0
+    return SUBJECT if one in _SUBJECT_KEYS else 0
+
+
+def subject_key(known: Container[str], arguments: Mapping[str, Any] | None = None) -> str | None:
+    """The first of `SUBJECTS` that a tool knows, and that is a string in the arguments where these are given.
+
+    Where nothing is known of the tool (`known` is empty), every key may be one of its own.
+    """
+    for key in SUBJECTS:
+        if (not known or key in known) and (arguments is None or isinstance(arguments.get(key), str)):
+            return key
+    return None
+
+
+def invocations(arguments: dict[str, Any]) -> Iterator[str]:
+    """Programs with the list of their arguments beside them, as one text: `{"command": "rm", "args": ["-rf"]}`."""
+    stack: list[Any] = [arguments]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, list):
+            stack += [each for each in node if isinstance(each, (dict, list))]
+        else:
+            programs, lists = [], []
+            for key, value in node.items():
+                if isinstance(value, (dict, list)):
+                    stack.append(value)
+                elif not isinstance(value, str):
+                    continue
+                word = key_word(key)
+                if isinstance(value, str) and word in _PROGRAM_KEYS:
+                    programs.append(value)
+                elif word in _LIST_KEYS and isinstance(value, (str, list)):
+                    texts = [value] if isinstance(value, str) else [each for each in value if isinstance(each, str)]
+                    lists.append(" ".join(texts))
+            for program in programs:
+                yield from [f"{program} {each}" for each in lists]
 
 
 def policy_name(call: Call) -> str:

@@ -43,9 +43,10 @@ class Call:
     `name` is what the host calls (`server__tool`, or the URI it asked for), `target` the server's own name or URI;
     `params` are the host's params as they came, `arguments` what policy judges and what will be sent.
     `answers` holds what the user said to questions that stages asked about this very call, by the question's key.
+    `text` is the JSON text of the arguments, once somebody had to write it.
     """
 
-    __slots__ = ("answers", "arguments", "context", "kind", "name", "number", "params", "server", "target")
+    __slots__ = ("answers", "arguments", "context", "kind", "name", "number", "params", "server", "target", "text")
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Call:
     ) -> None:
         self.number, self.kind, self.server, self.name, self.target = number, kind, server, name, target
         self.arguments, self.params, self.context, self.answers = arguments, params, context, answers
+        self.text: str | None = None
 
     def with_arguments(self, arguments: dict[str, Any]) -> Call:
         """The same call with other arguments; gates of the chain will judge it again."""

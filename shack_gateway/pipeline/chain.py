@@ -13,9 +13,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from ..catalog.facts import NO_FACTS, Facts
+from ..errors import clip
 from ..record import NamedTuple
 from .approval import Office
-from .call import Call, Complete, Failed, InputRequired, Outcome, Refused
+from .call import RESOURCE, Call, Complete, Failed, InputRequired, Outcome, Refused
+from .results import Results
+
+MOST_PLANS = 20_000
 
 
 class Program(NamedTuple):
@@ -28,6 +32,10 @@ class Program(NamedTuple):
     """Variables besides those of the gateway."""
     stays: bool = False
     """It is started once and reads a line for every event."""
+    shell: str = ""
+    """Who reads a line: `bash`, `powershell`, or empty for the system's own."""
+    without: tuple[str, ...] = ()
+    """What the names of variables begin with that it is not given."""
 
 
 class HookRun(NamedTuple):
@@ -38,6 +46,8 @@ class HookRun(NamedTuple):
     stdout: str
     stderr: str
     failure: str = ""
+    garbled: bool = False
+    """Standard output was not UTF-8; what could not be read stands as U+FFFD."""
 
 
 class Ports(NamedTuple):
@@ -55,7 +65,8 @@ class Ports(NamedTuple):
     """The working directory of each server that has one of its own, absolute, links resolved: relative paths in the
     arguments of such a server are relative to it."""
     private: tuple[str, ...] = ()
-    """Folders of ours that no argument may lead into, whatever the configuration allows; absolute, links resolved."""
+    """Folders and files of ours that no argument may lead to, whatever the configuration allows; absolute, links
+    resolved."""
     office: Office | None = None
     """What a stage needs to ask the user; without it nobody can be asked."""
     facts: Callable[[Call], Facts] = lambda call: NO_FACTS
@@ -68,6 +79,8 @@ class Ports(NamedTuple):
     """Seconds of a clock that only goes on."""
     session: str = ""
     """The name of this run of the gateway, or of the host's session where it has told us one."""
+    results: Results | None = None
+    """Where results that are cut are kept, to be read on; none: they are not kept."""
 
 
 class Stage:
@@ -80,6 +93,11 @@ class Stage:
 
     name = "stage"
     gate = False
+
+    def concerns(self, call: Call) -> bool:
+        """False where the stage has nothing to do with the tool that is called, whatever the arguments are, so that such
+        calls need not come here. Asked at the first call of a tool; may look at nothing but how it is called."""
+        return True
 
     async def before(self, call: Call) -> Call | Outcome:
         """The call as it goes on, or the outcome that ends it here."""
@@ -105,6 +123,16 @@ Route = Callable[[Call], Awaitable[Outcome]]
 Seal = Callable[[Outcome], Outcome]
 
 
+class _Plan(NamedTuple):
+    """The stages that one tool's calls meet, each with its place in the corridor."""
+
+    befores: tuple[tuple[int, Stage], ...]
+    gates: tuple[tuple[int, Stage], ...]
+    afters: tuple[tuple[int, Stage], ...]
+    """From the last to the first."""
+    enders: tuple[tuple[int, Stage], ...]
+
+
 class Chain:
     """The stages in their order with the way to the servers at the end."""
 
@@ -113,10 +141,7 @@ class Chain:
         now: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.stages = self._stages = tuple(stages)
-        self._gates = tuple((at, s) for at, s in enumerate(stages) if s.gate)
-        self._befores = tuple((at, s) for at, s in enumerate(stages) if type(s).before is not Stage.before)
-        self._afters = tuple((at, s) for at, s in enumerate(stages) if type(s).after is not Stage.after)[::-1]
-        self._enders = tuple((at, s) for at, s in enumerate(stages) if type(s).ended is not Stage.ended)
+        self._plans: dict[tuple[str, ...], _Plan] = {}
         self._end = len(stages)
         self._route, self._seal, self._report, self._now = route, seal, report, now
         self.on_end: Callable[[Call, Call, Outcome | None, float], None] | None = None
@@ -129,15 +154,20 @@ class Chain:
         """Walk the call through every stage, to its server and back; never raises an `Exception`."""
         outcome: Outcome | None = None
         left: Outcome | None = None
-        reached, first, started = self._end, call, self._now()
+        reached = passed_by = self._end
+        first, started, plan = call, self._now(), self._plan(call)
         try:
-            for at, stage in self._befores:
-                reached = at
+            for at, stage in plan.befores:
+                reached = passed_by = at
                 try:
                     passed = await stage.before(call)
                     if passed is call:
                         continue
-                    passed = await self._judge_again(passed, at) if isinstance(passed, Call) else _checked(passed)
+                    if isinstance(passed, Call):
+                        passed_by = at + 1  # it let the call pass, whatever the gates say of what it made of it
+                        passed = await self._judge_again(passed, plan, at)
+                    else:
+                        passed = _checked(passed)
                 except Exception as error:
                     passed = self._broken(stage, call, "refused", error)
                 if not isinstance(passed, Call):
@@ -145,12 +175,12 @@ class Chain:
                     break
                 call = passed
             else:
-                reached = self._end
+                reached = passed_by = self._end
                 try:
                     outcome = _checked(await self._route(call))
                 except Exception as error:
                     outcome = self._unrouted(call, error)
-            for at, stage in self._afters:
+            for at, stage in plan.afters:
                 if at < reached:
                     try:
                         outcome = _checked(await stage.after(call, outcome))
@@ -162,13 +192,40 @@ class Chain:
                 left = self.seal(outcome._replace(server=call.server) if type(outcome) is Refused else outcome)
             return left
         finally:
-            if self._enders or self.on_end is not None:
-                self._over(first, call, reached, left, self._now() - started)
+            if plan.enders or self.on_end is not None:
+                self._over(first, call, plan, passed_by, left, self._now() - started)
 
-    def _over(self, first: Call, call: Call, reached: int, left: Outcome | None, secs: float) -> None:
+    def _plan(self, call: Call) -> _Plan:
+        """Whom the calls of a tool meet, settled at its first call."""
+        # Every resource of a server is one tool here, whatever its URI.
+        key = (call.kind, call.server) if call.kind == RESOURCE else (call.kind, call.server, call.target, call.name)
+        plan = self._plans.get(key)
+        if plan is None:
+            met = [(at, stage) for at, stage in enumerate(self._stages) if self._concerns(stage, call)]
+            plan = _Plan(
+                tuple((at, stage) for at, stage in met if type(stage).before is not Stage.before),
+                tuple((at, stage) for at, stage in met if stage.gate),
+                tuple((at, stage) for at, stage in met if type(stage).after is not Stage.after)[::-1],
+                tuple((at, stage) for at, stage in met if type(stage).ended is not Stage.ended),
+            )
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan
+
+    def _concerns(self, stage: Stage, call: Call) -> bool:
+        try:
+            return stage.concerns(call)
+        except Exception as error:
+            self._report("error", f"call {call.number}: stage {stage.name} broke: {error!r}")
+            return True
+
+    def _over(
+        self, first: Call, call: Call, plan: _Plan, reached: int, left: Outcome | None, secs: float
+    ) -> None:
         """Tell whoever has to know that the call is over."""
         try:
-            for at, stage in self._enders:
+            for at, stage in plan.enders:
                 if at < reached:
                     stage.ended(first)
             if self.on_end is not None:
@@ -197,9 +254,29 @@ class Chain:
             self._report("error", f"sealing failed: {error!r}")
             return Refused("stage", "The answer was withheld: it could not be checked for secrets. The log says more.")
 
-    async def _judge_again(self, call: Call, changed_at: int) -> Call | Outcome:
+    def judge(self, call: Call) -> Outcome | None:
+        """What the gates say of a request that is not a call, but reaches a server all the same (a completion, a
+        subscription): None, or why it may not. Nobody is asked: what would need a yes is refused."""
+        work = self._judge_again(call, self._plan(call), self._end)
+        try:
+            work.send(None)
+        except StopIteration as stop:
+            verdict = stop.value
+        except Exception as error:
+            verdict = self._broken(Stage(), call, "refused", error)
+        else:
+            work.close()  # a gate waits for nobody
+            verdict = self._broken(Stage(), call, "refused", RuntimeError("a gate waits"))
+        if verdict is call:
+            return None
+        if type(verdict) is InputRequired:
+            text = f"`{clip(call.name, 200)}` needs the user's approval, which only a call can ask for."
+            verdict = Refused("permissions", text, rule=verdict.stage)
+        return self.seal(verdict._replace(server=call.server) if type(verdict) is Refused else verdict)
+
+    async def _judge_again(self, call: Call, plan: _Plan, changed_at: int) -> Call | Outcome:
         """What the gates before place `changed_at` say of a call that was changed there."""
-        for at, gate in self._gates:
+        for at, gate in plan.gates:
             if at >= changed_at:
                 break
             verdict = await gate.before(call)

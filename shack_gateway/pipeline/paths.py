@@ -30,6 +30,7 @@ _ROOTED = Pattern(
     r"|~(?:[a-z_][\w.-]*\$?)?(?:[/\\]|$)"            # a home folder; `~1.2` is a version
     r"|\.\.(?:[/\\]|$)", re.IGNORECASE)
 _ROOT_SIGNS = "/\\~."
+_SLASHES = ("/", "\\")
 _WINDOWS_ROOTED = Pattern(r"[a-z]:[/\\]|\\\\|//[?.]/", re.IGNORECASE)
 _CLIMBS = Pattern(r"\.\.(?<![^/\\]\.\.)(?![^/\\])")   # a segment `..`; begins with letters, so that search is fast
 _PLAIN = Pattern(r"[\w./-]+", re.ASCII)
@@ -116,7 +117,7 @@ def climbs(text: str) -> bool:
 
 def foreign(path: str) -> bool:
     """True for a Windows path with a root, which on any other system is outside of everything."""
-    return _WINDOWS_ROOTED.match(path) is not None
+    return (path[1:2] == ":" or path[:1] in _SLASHES) and _WINDOWS_ROOTED.match(path) is not None
 
 
 def too_long(path: str) -> bool:

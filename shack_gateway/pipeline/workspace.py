@@ -42,13 +42,16 @@ class Workspace:
 
     def whole(self, folder: str, path: str) -> str:
         """`path`, taken from `folder`, with its root."""
-        if not self.windows and path.startswith("//"):
-            path = "/" + path.lstrip("/")       # the same to the system, but not to `realpath`
-        return self.join(folder, path)
+        if self.windows:
+            return self.join(folder, path)
+        if path.startswith("/"):
+            # Many slashes are one to the system, but not to `realpath`.
+            return "/" + path.lstrip("/") if path.startswith("//") else path
+        return f"{folder}{path}" if folder.endswith("/") else f"{folder}/{path}"
 
     def inner(self, whole: str) -> str | None:
         """The way from the root to `whole`, which has no links left; `None` when it is outside."""
-        folded = self._fold(whole)
+        folded = self._fold(whole) if self.windows else whole
         if folded.startswith(self._tree):
             return whole[len(self._tree) :]
         return "." if folded == self._fold(self.root) else None

@@ -17,6 +17,7 @@ from .paths import is_foreign, write_private
 
 FORMAT = 1
 MOST_BYTES = 32 * 1024 * 1024
+FOLDER = "catalog"
 
 
 class CatalogCache:
@@ -28,8 +29,21 @@ class CatalogCache:
 
     def recall(self, spec: ServerSpec) -> tuple[Listing, str] | None:
         """The listing that an earlier run kept."""
+        return self._read(self._path(spec), spec)
+
+    def latest(self, spec: ServerSpec) -> tuple[Listing, str] | None:
+        """The listing that was kept last of this server, whatever host it was for."""
         try:
-            with open(self._path(spec), "rb") as file:
+            with os.scandir(os.path.join(self._folder, FOLDER)) as found:
+                files = sorted([(file.stat().st_mtime, file.path) for file in found if file.name.endswith(".json")])
+        except OSError:
+            return None
+        known = (self._read(path, spec) for _, path in reversed(files))
+        return next((each for each in known if each is not None), None)
+
+    def _read(self, path: str, spec: ServerSpec) -> tuple[Listing, str] | None:
+        try:
+            with open(path, "rb") as file:
                 if is_foreign(os.fstat(file.fileno())):
                     return None
                 text = file.read(MOST_BYTES).decode()
@@ -37,8 +51,10 @@ class CatalogCache:
             have = {member.key: (member.value, text[member.value_start : member.end]) for member in found}
             if have["format"][0] != FORMAT or have["server"][0] != spec.name:
                 return None
-            items = {kind: read_items(kind, elements(have[form.key][1]))[0] for kind, form in LISTS.items()}
             about = have["about"][0]
+            if about["of"] != _plain(spec):
+                return None
+            items = {kind: read_items(kind, elements(have[form.key][1]))[0] for kind, form in LISTS.items()}
             listing = Listing(
                 items[TOOL], items[PROMPT], items[RESOURCE], items[TEMPLATE], stateless=about["stateless"] is True,
                 serves_resources=about["resources"] is True, ttl_ms=0, private=True,
@@ -49,7 +65,8 @@ class CatalogCache:
 
     def keep(self, spec: ServerSpec, listing: Listing, probe: str) -> None:
         """Remember a listing; a folder that cannot be written to is complained of once."""
-        about = {"stateless": listing.stateless, "resources": listing.serves_resources, "probe": probe}
+        about = {"of": _plain(spec), "stateless": listing.stateless, "resources": listing.serves_resources,
+                 "probe": probe}
         lists: dict[str, tuple[Item, ...]] = {
             LISTS[TOOL].key: listing.tools, LISTS[PROMPT].key: listing.prompts,
             LISTS[RESOURCE].key: listing.resources, LISTS[TEMPLATE].key: listing.templates,
@@ -66,4 +83,9 @@ class CatalogCache:
     def _path(self, spec: ServerSpec) -> str:
         # Two servers may be the same command: the name belongs to the identity of what was kept.
         name = sha256(f"{spec.digest} {spec.name}".encode("utf-8", "surrogatepass")).hexdigest()[:40]
-        return os.path.join(self._folder, "catalog", f"{name}.json")
+        return os.path.join(self._folder, FOLDER, f"{name}.json")
+
+
+def _plain(spec: ServerSpec) -> str:
+    """The server's digest without what the fleet adds for the host it is shown to."""
+    return spec.digest.partition(" ")[0]

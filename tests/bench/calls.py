@@ -146,7 +146,7 @@ def stages_cost(bench: Bench) -> list[Row]:
         "every stage configured, none about the call": {**idle, "profile": "spare"},
         "a guardrail that looks": {"journal": False, "guardrails": [{"tool": "s0__echo", "contains": "forbidden"}]},
         "limits that count": {"journal": False, "limits": [
-            {"tool": "s0__echo", "calls_per_minute": 10**9, "concurrent_calls": 10**6, "max_result_chars": 10**6}]},
+            {"tool": "s0__echo", "calls_per_minute": 10**5, "concurrent_calls": 10**4, "max_result_chars": 10**6}]},
         "an injection": {"journal": False, "injections": [{"tool": "s0__echo", "default": {"more": 1}}]},
         "a persistent hook": {"journal": False, "hooks": {"PreToolUse": [{"hooks": [
             {"type": "stdio", "command": cat}]}]}},

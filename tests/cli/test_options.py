@@ -79,3 +79,11 @@ def test_the_help_text_has_every_option_with_its_default() -> None:
     assert "  -j, --json         Writes.\n" in text
     assert text.endswith("example:\n  shack-gateway serve")
     assert usage(HELP) == "usage: shack-gateway help [TOPIC]"
+
+
+@pytest.mark.parametrize("argv", [["--profile="], ["--profile", ""]])
+def test_an_option_without_a_default_takes_no_empty_value(argv: list[str]) -> None:
+    """A variable that is not set must not silently turn off what was asked for."""
+    command = Command("serve", ".serve", "Serves.", (Option("profile", "Which.", value="NAME"),))
+    with pytest.raises(UsageError, match="^--profile needs a value: it is empty$"):
+        parse(command, argv)

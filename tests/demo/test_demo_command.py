@@ -117,7 +117,8 @@ def test_the_example_in_the_package_is_the_one_of_the_clone() -> None:
     assert (ROOT / EXAMPLE).read_bytes() == (ROOT / "shack_gateway" / "demo" / EXAMPLE).read_bytes()
 
 
-def test_the_example_has_no_problems_and_all_its_servers_start(scene: Scene) -> None:
+def test_the_example_has_no_problems_and_all_its_servers_start(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHACK_WORKSPACE", str(scene.workspace))
     done = scene.run("check", "--connect", "--json", "--config", str(ROOT / EXAMPLE))
     found = json.loads(done.stdout)
     assert (done.returncode, found["problems"]) == (0, [])

@@ -68,7 +68,7 @@ def test_a_lazy_server_is_listed_without_being_started(scene: Scene) -> None:
 
 def test_with_the_cache_switched_off_nothing_is_kept(scene: Scene) -> None:
     scene.server("alpha", "echo")
-    host = scene.start(catalog_cache=False)
+    host = scene.start(catalog_cache=False, journal=False)
     host.handshake()
     host.request("tools/list")
     assert host.close() == 0

@@ -5,58 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kit import processes_left
-from kit.looped import fds, run_clean, until
-from shack_gateway.downstream.guard import Guard
-from shack_gateway.pipeline.chain import HookRun
-from shack_gateway.shell import MOST_WORDS, Shell
-from shack_gateway.slot import Drive
+from kit.looped import fds, until
+from kit.shelled import Stage, play
+from shack_gateway.pipeline.chain import HookRun, Program
+from shack_gateway.shell import MOST_WORDS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sh commands; cmd is untested")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes and descriptors are looked up in /proc")
-
-
-class Stage:
-    """A shell on a loop; runs are driven as the corridor drives them, without a task."""
-
-    def __init__(self, marker: Path) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.guard = Guard(os.environ)
-        self.shell = Shell(self.loop, self.guard, {**os.environ, "SHACK_TEST_SCENE": str(marker)})
-        self.faults: list[Exception] = []
-
-    def begin(self, command: str, payload: bytes = b"{}", limit: float = 10) -> tuple[Drive, list[HookRun]]:
-        runs: list[HookRun] = []
-        drive = Drive(self.shell.run(command, payload, limit), runs.append, self.faults.append)
-        drive.step()
-        return drive, runs
-
-    async def run(self, command: str, payload: bytes = b"{}", limit: float = 10) -> HookRun:
-        runs = self.begin(command, payload, limit)[1]
-        await until(lambda: runs or self.faults)
-        assert not self.faults
-        return runs[0]
-
-
-def play(folder: Path, scenario: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
-    """Run a scenario; at its end nothing may be left running, and no descriptor open."""
-
-    async def main() -> None:
-        stage = Stage(folder)
-        try:
-            await scenario(stage)
-        finally:
-            stage.shell.close()
-            await asyncio.sleep(0.01)
-            stage.guard.close()
-
-    run_clean(folder, main)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +29,7 @@ def play(folder: Path, scenario: Callable[[Stage], Coroutine[Any, Any, None]]) -
         ("wc -c | tr -d ' '", b"x" * 3_000_000, HookRun(0, "3000000\n", "")),
         ("exit 0", b"x" * 3_000_000, HookRun(0, "", "")),
         ("exec 0<&-; sleep 0.05; echo ok", b"x" * 3_000_000, HookRun(0, "ok\n", "")),
-        (r"printf '\377\n'", b"", HookRun(0, "\ufffd\n", "")),
+        (r"printf '\377\n'", b"", HookRun(0, "\ufffd\n", "", garbled=True)),
         (f"head -c {MOST_WORDS} /dev/zero | tr '\\0' x", b"", HookRun(0, "x" * MOST_WORDS, "")),
         ('read line; echo "$line"', b"no newline", HookRun(0, "no newline\n", "")),
     ],
@@ -141,7 +101,8 @@ def test_a_hook_is_over_when_its_command_is_and_what_it_left_runs_until_the_end(
     async def scenario(stage: Stage) -> None:
         run = await stage.run("sleep 600 & setsid sleep 600 & echo done")  # both hold our pipes
         assert (run.stdout, run.failure) == ("done\n", "")
-        await stage.run("setsid sleep 600 &")
+        up = tmp_path / "up"  # the daemon has left the group before its hook ends
+        await stage.run(f"setsid sh -c 'touch {up}; exec sleep 600' & while ! [ -e {up} ]; do sleep 0.01; done")
         assert len(processes_left(str(tmp_path))) == 3
         stage.shell.close()
         await until(lambda: len(processes_left(str(tmp_path))) == 1)
@@ -220,5 +181,53 @@ def test_a_hundred_hooks_leave_no_descriptor(tmp_path: Path) -> None:
             runs = [stage.begin("cat", b"x" * 100)[1] for _ in range(20)]
             await until(lambda runs=runs: all(runs))  # type: ignore[misc]
         assert fds() == before
+
+    play(tmp_path, scenario)
+
+
+def test_a_program_may_have_arguments_a_folder_and_variables_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    async def scenario(stage: Stage) -> None:
+        run = await stage.run(Program(("printf", "%s|", "a b", "$HOME", "*"), str(folder)))
+        assert run == HookRun(0, "a b|$HOME|*|", "")
+        env = {"CLAUDE_PROJECT_DIR": str(folder), "OTEL_MINE": "x"}
+        show = 'pwd; echo "$CLAUDE_PROJECT_DIR"; env | grep -c OTEL_'
+        run = await stage.run(Program(show, str(folder), env, without=("OTEL_",)))
+        assert run.stdout.splitlines() == [str(folder), str(folder), "0"]
+        run = await stage.run(Program(show, str(folder), env))
+        assert run.stdout.splitlines()[2] == "2"
+
+    play(tmp_path, scenario, OTEL_TRACES="x")
+
+
+def test_a_line_is_read_by_the_shell_that_is_wanted(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        assert (await stage.run(Program("echo ${BASH_VERSION:+bash}", shell="bash"))).stdout == "bash\n"
+        assert (await stage.run(Program("echo $0"))).stdout == "/bin/sh\n"
+        assert stage.shell._argv(Program("Get-Date", shell="powershell"))[1:] == [
+            "-NoProfile", "-NonInteractive", "-Command", "Get-Date"]
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("program", [Program(("/no/such/program",)), Program("true", "/no/such/folder"),
+                                     Program(("/no/such/program",), stays=True)], ids=["program", "folder", "stays"])
+def test_a_program_or_folder_that_is_not_there_is_a_failure(tmp_path: Path, program: Program) -> None:
+    async def scenario(stage: Stage) -> None:
+        assert (await stage.run(program)).failure.startswith("failed to spawn hook: ")
+
+    play(tmp_path, scenario)
+
+
+def test_a_hook_may_write_four_times_what_it_was_given(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        given = b"x" * 100_000
+        assert len((await stage.run("cat; cat", given * 1)).stdout) == 100_000
+        run = await stage.run("head -c 400000 /dev/zero | tr '\\0' y", given)
+        assert (len(run.stdout), run.failure) == (400_000, "")
+        run = await stage.run("head -c 400001 /dev/zero", given)
+        assert run.failure == "wrote more than 400000 bytes to its standard output"
 
     play(tmp_path, scenario)

@@ -4,6 +4,7 @@ host.py          starts the real program and talks to it over pipes
 stub_server.py   the program that plays any server, good or bad (stub_tools.py: its tools)
 scene.py         a folder with a workspace, stub servers and the gateway before them
 schema.py        judges conversations by the official schemas
+shelled.py       hook commands on an event loop
 house.py         the rules of the house, as functions over a source tree
 """
 

@@ -39,6 +39,7 @@ FLOORS = {
     "host": 4,
     "downstream": 4,
     "shell": 4,
+    "resident": 3.5,
     "store": 4,
     "config.load": 4,
     "app": 5,

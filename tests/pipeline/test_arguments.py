@@ -125,3 +125,20 @@ def test_arguments_deeper_than_the_limit_raise_and_never_overflow(wrap: str) -> 
 ])
 def test_policy_knows_a_call_by_one_name_however_the_host_spelt_it(kind: str, name: str) -> None:
     assert policy_name(call(kind=kind, name="fs__re_1a2b3c4d")) == name
+
+
+@pytest.mark.parametrize("tree, found", [
+    ({"command": "rm", "args": ["-rf", "/"]}, ["rm -rf /"]), ({"program": "rm", "ARGV": "-rf /"}, ["rm -rf /"]),
+    ({"run": [{"cmd": "rm", "arguments": ["-rf", 5, None, "/"]}]}, ["rm -rf /"]), ({"command": "rm"}, []),
+    ({"args": ["x"]}, []), ({"command": ["rm"], "args": ["x"]}, []), ({"command": "rm", "o": {"args": ["x"]}}, []),
+    ({"command": "a", "cmd": "b", "args": ["c"], "params": ["d"]}, ["a c", "a d", "b c", "b d"]), ({}, []),
+], ids=str)
+def test_a_program_and_its_arguments_beside_it_are_one_text(tree: dict[str, Any], found: list[str]) -> None:
+    assert list(arguments.invocations(tree)) == found
+
+
+@pytest.mark.parametrize("key, word", [
+    ("command", "command"), ("COMMANDS_2", "command"), ("Queries", "query"), ("-url-", "url"), ("filePath", "filepath"),
+])
+def test_a_key_has_one_word_in_every_spelling(key: str, word: str) -> None:
+    assert arguments.key_word(key) == word and arguments.key_word("x" * 100 + key) == "x" * 100 + word

@@ -293,3 +293,29 @@ def test_masking_stands_in_its_place_and_passes_everything_through() -> None:
     assert isinstance(answer, Complete)
     for outcome in (answer, NO, Failed("server", "gone"), InputRequired({}, None)):
         assert masking.seal(outcome) is outcome
+
+
+def test_a_stage_that_has_nothing_to_do_with_a_tool_is_left_out_and_asked_once_for_each() -> None:
+    asked: list[str] = []
+
+    class Choosy(Watching):
+        def concerns(self, call: Call) -> bool:
+            asked.append(call.name)
+            return call.target == "read"
+
+    story: list[str] = []
+    road = Road(Choosy("a", story, gate=True), Step("b", story))
+    for target in ("read", "write", "read", "write"):
+        story.clear()
+        road.run(call(target=target))
+        assert story == (["a()", "b()", "b'()", "a'()", "a."] if target == "read" else ["b()", "b'()"])
+    assert asked == ["fs__read", "fs__write"]
+
+
+def test_a_stage_that_cannot_say_whether_it_is_concerned_is_asked_about_every_call() -> None:
+    class Broken(Step):
+        def concerns(self, call: Call) -> bool:
+            raise ValueError
+
+    road = Road(Broken("a", [], before=lambda _: NO))
+    assert refused(road.run(call())).text == "no" and road.sent == []

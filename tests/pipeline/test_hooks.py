@@ -20,7 +20,7 @@ from shack_gateway.pipeline.call import (
     Outcome,
     Refused,
 )
-from shack_gateway.pipeline.chain import HookRun, Stage
+from shack_gateway.pipeline.chain import HookRun, Program, Stage
 from shack_gateway.pipeline.stages import hooks, permissions, sandbox
 
 OK = HookRun(0, "", "")
@@ -35,10 +35,11 @@ class Shell:
         self.ran: list[tuple[str, dict[str, Any], float]] = []
         self.raw: list[bytes] = []
 
-    async def run(self, command: str, payload: bytes, limit: float) -> HookRun:
+    async def run(self, program: Program, payload: bytes, limit: float) -> HookRun:
+        assert program == Program(str(program.command))
         self.raw.append(payload)
-        self.ran.append((command, json.loads(payload), limit))
-        return self._runs[command]
+        self.ran.append((str(program.command), json.loads(payload), limit))
+        return self._runs[str(program.command)]
 
 
 def says(output: Any, code: int = 0, stderr: str = "") -> HookRun:
@@ -316,7 +317,7 @@ def test_texts_of_a_hook_are_cut_and_cannot_steer_a_terminal() -> None:
 
 @pytest.mark.parametrize("key", ["pre_tool_hook", "post_tool_hook"])
 def test_a_hook_that_cannot_be_run_at_all_refuses_or_withholds(key: str) -> None:
-    async def broken(command: str, payload: bytes, limit: float) -> HookRun:
+    async def broken(program: Program, payload: bytes, limit: float) -> HookRun:
         raise RuntimeError("no loop")
 
     built = stage(hooks, ports(run_hook=broken), **{key: "x"})
@@ -325,7 +326,7 @@ def test_a_hook_that_cannot_be_run_at_all_refuses_or_withholds(key: str) -> None
 
 
 def test_a_cancel_while_a_hook_runs_passes_through() -> None:
-    async def cancelled(command: str, payload: bytes, limit: float) -> HookRun:
+    async def cancelled(program: Program, payload: bytes, limit: float) -> HookRun:
         raise Cancelled()
 
     built = stage(hooks, ports(run_hook=cancelled), pre_tool_hook="x")

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from kit.corridor import Road, call, ports, read, refused, run, stage
+from kit.corridor import Road, call, ports, refused, run, stage
+from shack_gateway.pipeline.arguments import PATH, SUBJECTS, key_says
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Refused
 from shack_gateway.pipeline.chain import Ports, Stage
 from shack_gateway.pipeline.stages import permissions
-from shack_gateway.pipeline.stages.permissions import ANY, EXACT, PREFIX, parse
 
 LEXICAL = ports("/ws", realpath=lambda path: path)
 
@@ -31,29 +31,17 @@ def denied(rule: str, arguments: dict[str, Any], given: Ports = LEXICAL, **how: 
     return isinstance(judge(call(arguments, **how), given, deny=[rule]), Refused)
 
 
-# --- the grammar of 0.1.0 ---
-
-@pytest.mark.parametrize("raw, tool, match, text", [
-    ("a__b", "a__b", ANY, ""), ("  a__b  ", "a__b", ANY, ""), ("a__b()", "a__b", ANY, ""), ("a__b(*)", "a__b", ANY, ""),
-    ("a__b( * )", "a__b", ANY, ""), ("a__b(:*)", "a__b", ANY, ""), ("a__b(x)", "a__b", EXACT, "x"),
-    ("a__b ( x )", "a__b", EXACT, "x"), ("a__b(x:*)", "a__b", PREFIX, "x"), ("a__b(x :*)", "a__b", PREFIX, "x "),
-    ("a__b(rm -rf:*)", "a__b", PREFIX, "rm -rf"), ("a__b(f(x))", "a__b", EXACT, "f(x)"), ("a__b((x)", "a__b", EXACT,
-    "(x"),
-    ("a__b(*x)", "a__b", EXACT, "*x"), ("a__b(x*)", "a__b", EXACT, "x*"), ("a__b(a:*b)", "a__b", EXACT, "a:*b"),
-    ("a__b(**)", "a__b", EXACT, "**"), ("*", "*", ANY, ""), ("a__*(x:*)", "a__*", PREFIX, "x"),
-])
-def test_a_rule_is_read_as_0_1_0_reads_it(raw: str, tool: str, match: str, text: str) -> None:
-    assert parse(raw)[1:] == (tool, match, text)
-
+# --- what an allow rule matches ---
 
 @pytest.mark.parametrize("rule, arguments, verdict", [
     ("fs__read", {}, True), ("fs__read", {"path": "x"}, True), ("fs__rea", {}, False), ("fs__Read", {}, False),
     ("fs__read(*)", {"path": "x"}, True), ("fs__read()", {}, True), ("fs__read(:*)", {"path": "x"}, True),
     ("fs__read(x)", {"path": "x"}, True), ("fs__read(x)", {"path": "xy"}, False), ("fs__read(x)", {"path": "X"}, False),
-    ("fs__read(x:*)", {"path": "xy"}, True), ("fs__read(x:*)", {"path": "ax"}, False), ("fs__read(x*)", {"path": "xy"},
-    False),
+    ("fs__read(x:*)", {"path": "xy"}, False), ("fs__read(x:*)", {"path": "x/y"}, True), ("fs__read(x:*)",
+    {"path": "ax"},
+    False), ("fs__read(x*)", {"path": "xy"}, True),
     ("fs__read(x*)", {"path": "x*"}, True), ("fs__read(rm -rf:*)", {"command": "rm -rf /"}, True),
-    ("fs__read(rm -rf:*)", {"command": "rm -rfv"}, True), ("fs__read(rm -rf:*)", {"command": "rm -r"}, False),
+    ("fs__read(rm -rf:*)", {"command": "rm -rfv"}, False), ("fs__read(rm -rf:*)", {"command": "rm -r"}, False),
     ("fs__read(checkout)", {"command": "checkout -f"}, False), ("fs__read(x:*)", {"command": "a", "path": "x"}, False),
     ("fs__read(a)", {"command": "a", "path": "x"}, True), ("fs__read(a)", {"command": 5, "path": "a"}, True),
     ("fs__read(x)", {"Path": "x"}, False), ("fs__read(x)", {"o": {"path": "x"}}, False), ("fs__read(x)",
@@ -62,19 +50,20 @@ def test_a_rule_is_read_as_0_1_0_reads_it(raw: str, tool: str, match: str, text:
     False),
     ("fs__read({})", {}, True), ('fs__read({"a": 1})', {"a": 1}, True), ('fs__read({"a":1})', {"a": 1}, False),
     ('fs__read({"a": "é":*)', {"a": "é"}, False), ('fs__read({"a": :*)', {"a": 1, "b": 2}, True),
-    *[("fs__read(x)", {key: "x"}, True) for key in permissions.SUBJECTS],
+    *[("fs__read(x)", {key: "x"}, True) for key in SUBJECTS],
 ], ids=str)
 def test_an_allow_rule_matches_exactly_what_it_says(rule: str, arguments: dict[str, Any], verdict: bool) -> None:
     assert allowed(rule, arguments) is verdict
 
 
 def test_the_first_subject_is_taken_in_the_order_of_0_1_0() -> None:
-    assert permissions.SUBJECTS == (
+    assert SUBJECTS == (
         "command", "path", "file_path", "filePath", "notebook_path", "notebookPath", "url", "pattern", "query", "code",
         "message")
-    for at, key in enumerate(permissions.SUBJECTS):
-        arguments = dict.fromkeys(reversed(permissions.SUBJECTS[at:]), "y") | {key: "x"}
-        assert allowed("fs__read(x)", arguments)
+    for at, key in enumerate(SUBJECTS):
+        later = {other: "y" for other in reversed(SUBJECTS[at:]) if not (key_says(other) & key_says(key) & PATH)}
+        assert allowed("fs__read(x)", {**later, key: "x"})
+        assert not allowed("fs__read(y)", {**later, key: "x"})
 
 
 @pytest.mark.parametrize("section, text", [
@@ -115,43 +104,6 @@ def test_without_anything_to_forbid_there_is_no_stage(section: Any) -> None:
     assert stage(permissions, LEXICAL, permissions=section) is None
 
 
-# --- what cannot do what its writer meant is said ---
-
-@pytest.mark.parametrize("section, found", [
-    ({"deny": "fs__x"}, "error `permissions.deny` must be a list"), ({"allow": {"fs__x": True}},
-    "error `permissions.allow` must be"),
-    ({"deny": [5]}, "error `permissions.deny[0]` must be a rule"), ({"deny": ["a__b", None]},
-    "error `permissions.deny[1]` must be"),
-    ({"deny": ["fs__x(y"]}, "error `permissions.deny[0]` opens a `(`"), ({"deny": ["fs__x(y) z"]},
-    "error `permissions.deny[0]` opens a `("),
-    ({"deny": ["fs__x)"]}, "error `permissions.deny[0]` closes a `)`"), ({"deny": [""]},
-    "error `permissions.deny[0]` is empty"),
-    ({"deny": ["fs)x(y)"]}, "error `permissions.deny[0]` closes a `)`"),
-    ({"deny": ["  "]}, "error `permissions.deny[0]` is empty"), ({"deny": ["(x)"]},
-    "error `permissions.deny[0]` names no tool"),
-    ({"default_decision": "denny"}, "error `permissions.default_decision` is `denny`"),
-    ({"default_decision": "Deny"}, "error `permissions.default_decision` is `Deny`"),
-    ({"default_decision": True}, "error `permissions.default_decision` must be"), ({"denny": []},
-    "error `permissions.denny`"),
-    ("allow", "error `permissions` must be an object"), ({"deny": ["fs__x(/etc/*)"]},
-    "warning `permissions.deny[0]` takes the `*`"),
-    ({"deny": ["bash(rm:*)"]}, "warning `permissions.deny[0]` can never match"),
-    ({"allow": ["fs__x"]}, "warning `permissions.allow` has no effect"),
-], ids=str)
-def test_a_rule_that_would_silently_do_nothing_is_said(section: Any, found: str) -> None:
-    _, findings = read(permissions, permissions=section)
-    assert len(findings) == 1 and findings[0].startswith(found), findings
-
-
-@pytest.mark.parametrize("section", [
-    {"deny": ["fs__x", "fs__*", "*", "fs__x(y)", "fs__x(*)", "fs__x(y:*)", "s__*(rm:*)"]},
-    {"default_decision": "prompt"},
-    {"default_decision": "deny", "allow": ["fs__x"]}, {"_note": "x", "//": "y"}, {}, None,
-], ids=str)
-def test_a_good_section_is_read_without_a_word(section: Any) -> None:
-    assert read(permissions, permissions=section)[1] == []
-
-
 # --- names ---
 
 @pytest.mark.parametrize("tool, matches", [
@@ -166,14 +118,15 @@ def test_stars_and_question_marks_in_a_tool_name_are_honoured(tool: str, matches
     assert denied(tool, {}) is matches
     assert denied(f"{tool}(x)", {"path": "x"}) is matches
     assert not denied(f"{tool}(y)", {"path": "x"})
-    assert allowed(tool, {}) is matches
+    assert allowed(tool, {}) is (matches and tool.startswith("fs__"))
 
 
 @pytest.mark.parametrize("kind", [TOOL, PROMPT])
 def test_a_rule_names_a_tool_or_prompt_as_its_server_does_or_as_it_is_listed(kind: str) -> None:
     how: dict[str, Any] = {"server": "fs", "target": "read/öl", "name": "fs__read__l_1a2b3c4d", "kind": kind}
-    for rule in ("fs__read/öl", "fs__read__l_1a2b3c4d", "fs__read/*", "*_1a2b3c4d", "fs__read/öl(x)",
-        "fs__read__l_1a2b3c4d(x)"):
+    assert denied("*_1a2b3c4d", {}, **how)
+    for rule in ("fs__read/öl", "fs__read__l_1a2b3c4d", "fs__read/*", "fs__*_1a2b3c4d", "mcp__fs__read/öl", "mcp__fs",
+        "fs__read/öl(x)", "mcp__shack__fs__read__l_1a2b3c4d(x)"):
         assert denied(rule, {"path": "x"}, **how) and allowed(rule, {"path": "x"}, **how), rule
     assert not denied("fs__read", {}, **how)
 
@@ -190,7 +143,7 @@ URI = "file:///ws/docs/a.md"
 def test_resources_have_a_name_of_their_own_and_their_uri_as_subject(rule: str, matches: bool) -> None:
     how: dict[str, Any] = {"kind": RESOURCE, "target": URI, "name": URI}
     assert denied(rule, {"uri": URI}, **how) is matches
-    assert allowed(rule, {"uri": URI}, **how) is matches
+    assert allowed(rule, {"uri": URI}, **how) is (matches and rule != "*")
 
 
 @pytest.mark.parametrize("uri", [
@@ -239,7 +192,6 @@ def test_a_deny_rule_finds_its_path_in_every_place_and_spelling(arguments: dict[
 
 @pytest.mark.parametrize("arguments", [
     {"path": "secre"}, {"path": "x/secret"}, {"path": "Secret/a"}, {"path": "public/a"}, {"title": "secret"},
-    {"secret": 1},
     {"path": "/other/secret/a"}, {"path": 5}, {"a": {"b": "secret"}}, {}, {"body": "./secret/a"},
 ], ids=str)
 def test_a_deny_rule_leaves_alone_what_it_does_not_name(arguments: dict[str, Any]) -> None:
@@ -389,19 +341,10 @@ def test_changed_arguments_are_judged_again() -> None:
     assert road.sent == []
 
 
-class Counted(str):
-    """A rule's text that counts how often it is compared."""
-
-    compared = 0
-
-    def __eq__(self, other: object) -> bool:
-        Counted.compared += 1
-        return str.__eq__(self, other)
-
-    __hash__ = str.__hash__
-
-
-@pytest.mark.parametrize("rule", ["fs__t{}", "fs__t{}(x:*)", "t{}__*", "fs__read(path{}:*)", "fs__read(path{})"])
+@pytest.mark.parametrize("rule", [
+    "fs__t{}", "fs__t{}(x:*)", "t{}__*", "mcp__fs__t{}", "fs__read(path{}:*)", "fs__read(path{})", "fs__read(path{}*x)",
+    "fs__read(p*{})", "fs__read(path{} *)", "fs__read(src/**/*.{})", "fs__read(n{}:x)", "fs__read(domain:a{}.de)",
+])
 def test_a_thousand_rules_cost_the_look_ups_of_one(rule: str) -> None:
     """Counted in steps of the interpreter, not in time."""
     def steps(count: int) -> int:
@@ -447,12 +390,14 @@ def test_the_json_text_is_that_of_0_1_0() -> None:
     assert allowed(f"fs__read({json.dumps(arguments)})", arguments)
 
 
-def test_the_port_is_asked_only_by_rules_with_a_subject() -> None:
+def test_the_port_is_asked_only_by_rules_about_paths_of_the_tool() -> None:
     def never(path: str) -> str:
         raise AssertionError(path)
 
     given = ports("/ws", realpath=never)
     for section in (
-        {"deny": ["fs__other(x)"]}, {"deny": ["git__*"]}, {"default_decision": "deny", "allow": ["fs__read(a/b)"]},
+        {"deny": ["fs__other(x)"]}, {"deny": ["git__*"]}, {"default_decision": "deny", "allow": ["fs__read",
+        "fs__x(a)"]},
     ):
         assert isinstance(judge(call({"path": "a/b"}), given, **section), Call)
+    assert isinstance(judge(call({"message": "a b"}), given, deny=["fs__read(x:*)"]), Call)

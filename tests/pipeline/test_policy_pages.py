@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kit.corridor import call, ports, refused, run, stage
+from kit.corridor import call, ports, read, refused, run, stage
 from kit.host import ROOT
 from shack_gateway.pipeline.arguments import PATH, key_says
 from shack_gateway.pipeline.call import RESOURCE
@@ -81,17 +81,44 @@ def test_the_exemptions_on_the_sandbox_page_work() -> None:
 RULES = json.loads(shown(PERMISSIONS, "json")[0])
 
 
-@pytest.mark.parametrize("name, arguments, passes", [
-    ("files__read_file", {}, True), ("git__run", {"command": "git status"}, True), ("git__run",
-    {"command": "git status -s"}, False),
-    ("git__run", {"command": "git logs"}, True), ("files__read_file", {"path": "./secret/a"}, False),
-    ("files__read_file", {"path": f"{PROJECT}/x/../secret/a"}, False), ("files__read_x", {"options": {"paths": [
-        "secret/a"]}}, False),
-    ("files__write_file", {}, False),
-])
-def test_the_rules_on_the_permissions_page_do_what_it_says(name: str, arguments: dict[str, Any], passes: bool) -> None:
+PASSES, REFUSED, ASKED = "passes", "refused", "asked"
+
+
+def decided(name: str, arguments: dict[str, Any]) -> str:
     verdict = judge(permissions, arguments, name, **RULES)
-    assert hasattr(verdict, "arguments") is passes
+    if hasattr(verdict, "arguments"):
+        return PASSES
+    return ASKED if verdict.text.startswith("tool call requires explicit approval") else REFUSED
+
+
+@pytest.mark.parametrize("name, arguments, verdict", [
+    ("files__read_file", {}, PASSES), ("git__run", {"command": "git status"}, PASSES),
+    ("git__run", {"command": "git status -s"}, REFUSED), ("git__run", {"command": "git log -1"}, PASSES),
+    ("git__run", {"command": "git logs"}, REFUSED), ("git__run", {"command": "git log; git push"}, ASKED),
+    ("git__run", {"command": "git push -f"}, ASKED), ("files__write_file", {"path": "notes/a/b"}, PASSES),
+    ("files__write_file", {"path": "notes/a", "branch": "main"}, ASKED), ("files__write_file", {"path": "a"}, REFUSED),
+    ("files__write_file", {"path": "notes/link"}, REFUSED), ("files__delete_file", {}, REFUSED),
+    ("files__read_file", {"path": "./secret/a"}, REFUSED), ("web__get", {"url": "https://a.example.com"}, REFUSED),
+    ("files__read_file", {"path": f"{PROJECT}/x/../secret/a"}, REFUSED),
+    ("files__read_x", {"options": {"paths": ["secret/a"]}}, REFUSED), ("files__write_file", {}, REFUSED),
+])
+def test_the_rules_on_the_permissions_page_do_what_it_says(name: str, arguments: dict[str, Any], verdict: str) -> None:
+    assert decided(name, arguments) == verdict
+
+
+def test_the_command_that_the_permissions_page_says_is_refused_is_refused() -> None:
+    rule, line = "git__run(rm -rf:*)", "ls && sudo /bin/rm -rf x"
+    assert f"`{rule}` refuses `{line}`" in PERMISSIONS
+    refused(judge(permissions, {"command": line}, "git__run", permissions={"deny": [rule]}))
+
+
+@pytest.mark.parametrize("section", ["Path patterns", "A rule"])
+def test_every_pattern_in_the_tables_of_the_permissions_page_is_read_without_a_word(section: str) -> None:
+    table = PERMISSIONS.split(f"# {section}\n")[1].split("\n#")[0]
+    for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE):
+        for written in re.findall(r"`([^`]*)`", row):
+            rule = written if "__" in written or written == "*" else f"git__run({written})"
+            assert read(permissions, permissions={"deny": [rule]})[1] == [], rule
 
 
 def test_a_resource_is_allowed_as_the_permissions_page_says() -> None:

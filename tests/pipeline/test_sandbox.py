@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kit.corridor import Road, call, ports, read, refused, run, stage
+from kit.host import Host
 from kit.scene import Scene
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Refused
 from shack_gateway.pipeline.stages import sandbox
@@ -548,7 +549,7 @@ def test_nothing_leads_into_a_folder_of_ours_not_even_an_exempt_argument(home: W
     for settings in ({}, {"sandbox_exempt": ["fs__read:path"]}):
         verdict = refused(judged_at(home, {"path": filled(home, text)}, **settings))
         assert verdict.stage == "sandbox" and verdict.rule == "path"
-        assert " leads into the folder that the gateway keeps for itself (argument `path` of " in verdict.text
+        assert " leads to what the gateway keeps for itself (argument `path` of " in verdict.text
         assert "exempt" not in verdict.text
         assert str(home.root / OURS) not in verdict.text or str(home.root / OURS) in filled(home, text)
 
@@ -637,4 +638,22 @@ def test_the_gateway_keeps_its_own_folder_from_calls(scene: Scene) -> None:
     for arguments in ({"path": "state/approvals/x"}, {"path": "link/x"}, {"route": "state/approvals/x"}):
         assert "keeps for itself" in host.call("fs__echo", arguments)["error"]["message"]
     assert "error" not in host.call("fs__echo", {"path": "states/x"})
+    assert len(scene.received("fs", "tools/call")) == 1
+
+
+@posix_only
+def test_the_configuration_is_neither_read_nor_written_by_a_tool(scene: Scene) -> None:
+    scene.server("fs", "echo")
+    path = scene.workspace / "policy.json"
+    (scene.workspace / "link.json").symlink_to(path)
+    written = scene.config(expose_mode="full")
+    path.write_bytes(written.read_bytes())
+    written.unlink()
+    written.symlink_to(path)
+    host = Host(written, env=scene.environ())
+    scene.hosts.append(host)
+    host.handshake()
+    for text in ("policy.json", "./POLICY.json", "link.json", str(path), f"file://{path}"):
+        assert "keeps for itself" in host.call("fs__echo", {"path": text})["error"]["message"]
+    assert "result" in host.call("fs__echo", {"path": "policy.json.bak"})
     assert len(scene.received("fs", "tools/call")) == 1

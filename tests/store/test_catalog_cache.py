@@ -60,6 +60,20 @@ def test_the_same_command_under_another_name_is_another_server(tmp_path: Path) -
     assert cache(tmp_path).recall(SPEC._replace(name="beta")) is None
 
 
+def test_the_latest_listing_is_that_of_whatever_host_came_last(tmp_path: Path) -> None:
+    kept = cache(tmp_path)
+    kept.keep(SPEC._replace(digest=f"{SPEC.digest} ['roots []']"), listing('{"name":"first"}'), "auto")
+    first = only_file(tmp_path)
+    os.utime(first, (1, 1))
+    kept.keep(SPEC._replace(digest=f"{SPEC.digest} []"), listing('{"name":"second"}'), "auto")
+    kept.keep(SPEC._replace(digest="e" * 64), listing('{"name":"another"}'), "auto")
+    kept.keep(SPEC._replace(name="beta"), listing('{"name":"beta"}'), "auto")
+    found = kept.latest(SPEC)
+    assert found is not None and found[0].tools[0].target == "second"
+    assert kept.recall(SPEC) is None and kept.latest(SPEC._replace(digest="f" * 64)) is None
+    assert cache(tmp_path / "none").latest(SPEC) is None
+
+
 @posix
 def test_only_the_user_can_read_what_is_kept(tmp_path: Path) -> None:
     cache(tmp_path / "state").keep(SPEC, listing(), "auto")
@@ -86,7 +100,7 @@ def test_a_file_that_others_can_write_is_not_believed(tmp_path: Path) -> None:
         b'{"format":2,"server":"alpha","about":{},"tools":[]}',
         b"[" * 5000,
         b'{"format":1,"server":"alpha","about":[],"tools":[],"prompts":[],"resources":[],"resourceTemplates":[]}',
-        b'{"format":1,"server":"alpha","about":{"stateless":1},"tools":{},"prompts":[],"resources":[],"resourceTemplates":[]}',
+        b'{"format":1,"server":"alpha","about":{"of":"' + b"d" * 64 + b'","stateless":1},"tools":{},"prompts":[],"resources":[],"resourceTemplates":[]}',
     ],
     ids=lambda text: str(text[:40]),
 )

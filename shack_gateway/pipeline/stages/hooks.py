@@ -1,33 +1,44 @@
 """Hooks: commands of the owner that see a call before it is sent and its result before it is returned.  Pure.
 
-A hook reads one JSON object from its standard input. It lets the call pass with exit code 0 and no output, blocks it
-with exit code 2, and may answer with one JSON object; see `docs/hooks.md`.
+    pre_tool_hook, post_tool_hook    one command each, for every call
+    hooks                            the object of Claude Code's settings: several events, matchers and kinds
+
+What they read and what they may answer is laid down in `pipeline/hooking`; see `docs/hooks.md`.
 
 Rule 1: whatever a hook does that is not laid down there blocks: a hook that broke has judged nothing.
-Rule 2: changed arguments are judged again by every gate before (the chain does that); the second hook sees them.
+Rule 2: hooks run one after the other, each on what the one before has made of it; the first that blocks ends it.
+Rule 3: changed arguments are judged again by every gate before (the chain does that); what is behind a call sees them.
 """
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from ...config.fields import Field, kind, number, text
-from ...errors import clip
-from ...wire.splice import DECODER
+from ...config.fields import Field, number, text
+from ...record import NamedTuple
 from ..approval import Approval
-from ..arguments import policy_name
-from ..call import RESOURCE, TOOL, Call, Complete, Outcome, Refused
+from ..call import RESOURCE, Call, Complete, Failed, InputRequired, Outcome, Refused
 from ..chain import HookRun, Ports, Program, Stage
+from ..hooking import given, results, single
+from ..hooking.asking import Elicitation
+from ..hooking.handlers import DOCKER, ELICITATION, FAILURE, POST, PRE, handlers
+from ..hooking.matching import called
+from ..hooking.running import Hook, Runner, Trace, program, ready
+from ..hooking.said import Said
 
-PRE, POST = "pre_tool_hook", "post_tool_hook"
-MOST_REASON = 2048
+PRE_KEY, POST_KEY = "pre_tool_hook", "post_tool_hook"
 DEFAULT_SECS = 30
-DENIED = "denied by pre-tool hook permission decision"
+MOST_KEPT = 4096
+"""Tools whose hooks are remembered."""
+Deputy = Callable[[str, Mapping[str, Any]], Coroutine[Any, None, "dict[str, Any] | None"]]
+NO_CHANGE = "the URI of a resource cannot be changed"
 
 FIELDS: tuple[Field, ...] = (
     Field("pre_tool_hook", text, "", "Shell command that judges every call before it is sent.", "string"),
     Field("post_tool_hook", text, "", "Shell command that judges every result before it is returned.", "string"),
+    Field("hooks", handlers, (), "Hooks by event and tool, as in Claude Code's settings: `PreToolUse`, `PostToolUse`, "
+          "`PostToolUseFailure` and `Elicitation`.", "object"),
     Field("hook_timeout_secs", number(0.1, 3600), None, "How long a hook may run. Without it: as long as a call may be "
           "silent (`request_timeout_secs`), at most 30.", "number of seconds"),
 )
@@ -35,159 +46,297 @@ FIELDS: tuple[Field, ...] = (
 
 def build(settings: Mapping[str, Any], ports: Ports) -> Stage | None:
     """The stage; none without a hook."""
-    pre, post = settings[PRE], settings[POST]
-    if not pre.strip() and not post.strip():
+    pre, post, listed = settings[PRE_KEY].strip(), settings[POST_KEY].strip(), settings["hooks"]
+    if not pre and not post and not listed:
         return None
-    limit = settings["hook_timeout_secs"] or min(DEFAULT_SECS, settings.get("request_timeout_secs", DEFAULT_SECS))
-    return Hooks(pre, post, limit, ports)
+    silence = settings.get("request_timeout_secs", DEFAULT_SECS)
+    limit = settings["hook_timeout_secs"] or min(DEFAULT_SECS, silence)
+    return Hooks(pre, post, ready(listed, ports, limit, max(silence, limit)), limit, ports)
+
+
+def commands(settings: Mapping[str, Any]) -> list[tuple[str, Program]]:
+    """Everything that hooks may run, each with its place in the configuration."""
+    found = [(key, Program(settings[key].strip())) for key in (PRE_KEY, POST_KEY) if settings[key].strip()]
+    folder = settings.get("workspace_root") or ""
+    return found + [(handler.place, program(handler, folder)) for handler in settings["hooks"]]
+
+
+def deputy(stages: Sequence[Stage]) -> Deputy | None:
+    """Who answers questions of servers in the user's place, if hooks do that."""
+    found = [stage.elicitation for stage in stages if isinstance(stage, Hooks) and stage.elicitation is not None]
+    return found[0].answer if found else None
+
+
+class Events(NamedTuple):
+    """The hooks of one tool."""
+
+    before: tuple[Hook, ...] = ()
+    behind: tuple[Hook, ...] = ()
+    failed: tuple[Hook, ...] = ()
+
+
+NONE = Events()
+
+
+class Going:
+    """What is remembered of a call while it is under way. `call` is what was let through, at `started`."""
+
+    __slots__ = ("asks", "call", "context", "notes", "started")
+
+    def __init__(self, call: Call) -> None:
+        self.call, self.started = call, 0.0
+        self.context: list[str] = []
+        self.notes: list[str] = []
+        self.asks: dict[str, str] = {}
+        """The hooks that want the user to be asked, and why. What is approved is approved for all of them together."""
 
 
 class Hooks(Stage):
-    """Runs the hook before a call, and the one behind it."""
+    """Runs the hooks before a call, and those behind it. `elicitation` answers questions; None without such hooks."""
 
     name = "hooks"
 
-    def __init__(self, pre: str, post: str, limit_secs: float, ports: Ports) -> None:
-        self._pre, self._post, self._limit, self._run = pre.strip(), post.strip(), limit_secs, ports.run_hook
+    def __init__(self, pre: str, post: str, hooks: tuple[Hook, ...], limit_secs: float, ports: Ports) -> None:
+        self._pre, self._post, self._limit, self._ports = pre, post, limit_secs, ports
+        self._hooks = {event: tuple([hook for hook in hooks if hook.handler.event == event])
+                       for event in (PRE, POST, FAILURE, ELICITATION)}
+        self._runner = Runner(ports)
         self._approval = Approval(self.name, ports.office, ports.report)
+        asking = self._hooks[ELICITATION]
+        self.elicitation = Elicitation(asking, self._runner, ports) if asking else None
+        self._events: dict[tuple[str, str, str], Events] = {}
+        self._going: dict[int, Going] = {}
+
+    @property
+    def trace(self) -> Trace | None:
+        """Told of every run of a hook for a call, by the hook's place in the configuration."""
+        return self._runner.trace
+
+    @trace.setter
+    def trace(self, trace: Trace | None) -> None:
+        self._runner.trace = trace
+
+    def concerns(self, call: Call) -> bool:
+        """False for a tool that no hook is about, of a server about whose questions none is."""
+        if self._pre or self._post or (self.elicitation is not None and self.elicitation.concerns(call.server)):
+            return True
+        return self._of(call) is not NONE
+
+    # --- before a call ---
 
     async def before(self, call: Call) -> Call | Outcome:
-        """The call as the first hook lets it go on, or why it is blocked."""
-        if not self._pre:
+        """The call as the hooks let it go on, or why it is blocked."""
+        events = self._of(call)
+        if events is NONE and not self._pre and not self._post:
             return call
-        asked = _input(call)
-        payload = _payload(call, "PreToolUse", tool_input_json=json.dumps(asked))
-        said = _Said(await self._run(Program(self._pre), payload, self._limit))
+        going = Going(call)
+        found = await self._single_before(going) if self._pre else None
+        for hook in events.before:
+            if found is None and self._runner.is_meant(hook, going.call):
+                found = await self._before(hook, going)
+        if found is None and going.asks:
+            why = dict.fromkeys(filter(None, going.asks.values()))
+            found = self._approval.judge(going.call, ", ".join(going.asks), why="; ".join(why))
+        if found is not None:
+            return found
+        going.started = self._ports.now()
+        self._going[call.number] = going
+        return going.call
+
+    async def _single_before(self, going: Going) -> Outcome | None:
+        """The command of 0.1.0; why the call ends, or None."""
+        call = going.call
+        asked = given.given(call)
+        payload = single.payload(call, "PreToolUse", tool_input_json=json.dumps(asked))
+        said = single.Verdict(await self._run_single(self._pre, PRE_KEY, payload, call))
         if call.kind == RESOURCE and said.updated is not None and said.updated != asked:
-            said.blocked = "the URI of a resource cannot be changed"
+            said.blocked = NO_CHANGE
         if said.blocked:
-            return Refused(self.name, f"blocked by pre-tool hook: {said.blocked}", rule=PRE)
+            return Refused(self.name, f"blocked by pre-tool hook: {said.blocked}", rule=PRE_KEY)
         if said.denied:
             # 0.1.0 answers a denied call as the permission rules do.
-            return Refused("permissions", said.denied, rule=PRE)
+            return Refused("permissions", said.denied, rule=PRE_KEY)
         if said.updated is not None and call.kind != RESOURCE:
-            call = call.with_arguments(said.updated)
+            going.call = call.with_arguments(said.updated)
         if said.asks is not None:
-            return self._approval.judge(call, PRE, why=said.asks) or call
-        return call
+            going.asks[PRE_KEY] = said.asks
+        going.notes.append(f"{PRE_KEY}: {'passed' if going.call is call else 'changed the input'}")
+        return None
+
+    async def _before(self, hook: Hook, going: Going) -> Outcome | None:
+        """One hook; why the call ends, or None."""
+        call, handler = going.call, hook.handler
+        if handler.type == DOCKER:
+            payload = given.interceptor_event(PRE, call, None)
+        else:
+            payload = given.call_event(PRE, call, self._ports.session, self._ports.workspace_root)
+        said = await self._runner.run(hook, payload, call)
+        if said.updated is not None and call.kind == RESOURCE and said.updated != given.given(call):
+            said.blocked = said.blocked or NO_CHANGE
+        instead = self._instead(hook, said, call, None)
+        if (why := _blocks(hook, said)) is not None:
+            return Refused(self.name, f"blocked by hook `{handler.place}`: {why}", rule=handler.place)
+        if said.denied is not None:
+            why = f": {said.denied}" if said.denied else ""
+            return Refused("permissions", f"denied by hook `{handler.place}`{why}", rule=handler.place)
+        if instead is not None:
+            return instead
+        if said.updated is not None and call.kind != RESOURCE:
+            going.call = call.with_arguments(said.updated)
+        if said.asks is not None:
+            going.asks[handler.place] = said.asks
+        going.context += said.context
+        going.notes.append(f"{handler.place}: {said.word}")
+        return None
 
     def known(self, call: Call) -> Mapping[str, Any]:
         """An approval at the desk holds as long as the call goes on."""
         return self._approval.known(call)
 
+    def ended(self, call: Call) -> None:
+        """Nothing more is remembered of it."""
+        self._going.pop(call.number, None)
+
+    def why(self, call: Call) -> str:
+        """What each hook said."""
+        going = self._going.get(call.number)
+        if going is None:
+            return "no hook matches"
+        return ", ".join(going.notes) or "no hook is run before it"
+
+    # --- behind it ---
+
     async def after(self, call: Call, outcome: Outcome) -> Outcome:
-        """The result, or why the second hook holds it back. It never sees a call that was refused or failed."""
-        if not self._post or not isinstance(outcome, Complete):
+        """What comes of the call as the hooks let it go back. They never see a call that was refused."""
+        if isinstance(outcome, InputRequired):
+            if self.elicitation is not None and not outcome.stage:
+                return await self.elicitation.answer_some(outcome)
             return outcome
+        going = self._going.get(call.number)
+        if going is None or isinstance(outcome, Refused):
+            return outcome
+        events, call = self._of(call), going.call
+        took = round(1000 * (self._ports.now() - going.started))
+        if isinstance(outcome, Complete):
+            for hook in events.behind:
+                if isinstance(outcome, Complete) and self._runner.is_meant(hook, call):
+                    outcome = await self._behind(hook, call, outcome, took, going)
+        if events.failed and (isinstance(outcome, Failed) or (isinstance(outcome, Complete) and outcome.is_error)):
+            await self._failed(events.failed, call, outcome, took, going)
+        if going.context:
+            outcome = self._with_context(call, outcome, going.context)
+        return await self._single_behind(call, outcome) if self._post and isinstance(outcome, Complete) else outcome
+
+    async def _behind(self, hook: Hook, call: Call, outcome: Complete, took: int, going: Going) -> Outcome:
+        """What one hook makes of a result."""
+        try:
+            if hook.handler.type == DOCKER:
+                payload = given.interceptor_event(POST, call, outcome.value)
+            else:
+                payload = given.call_event(POST, call, self._ports.session, self._ports.workspace_root,
+                                           tool_response=outcome.value, duration_ms=took)
+        except (ValueError, RecursionError):
+            return self._unreadable(hook.handler.place, call)
+        said = await self._runner.run(hook, payload, call)
+        instead = self._instead(hook, said, call, outcome)
+        if (why := _blocks(hook, said)) is not None:
+            place = hook.handler.place
+            return Refused(self.name, f"the result was withheld by hook `{place}`: {why}", rule=place)
+        going.context += said.context
+        return instead or outcome
+
+    async def _failed(
+        self, hooks: tuple[Hook, ...], call: Call, outcome: Complete | Failed, took: int, going: Going
+    ) -> None:
+        """Tell the hooks of a failure; what they say is for the model, and changes nothing."""
+        error = outcome.text if isinstance(outcome, Failed) else _words(outcome)
+        for hook in hooks:
+            if self._runner.is_meant(hook, call):
+                payload = given.call_event(FAILURE, call, self._ports.session, self._ports.workspace_root, error=error,
+                                           is_interrupt=False, duration_ms=took)
+                said = await self._runner.run(hook, payload, call)
+                going.context += [*([said.blocked] if said.blocked else []), *said.context]
+
+    def _instead(self, hook: Hook, said: Said, call: Call, old: Complete | None) -> Complete | None:
+        """The result that a hook gives, if it gives one; one that is none makes the hook a failed one."""
+        if said.replaced is None:
+            return None
+        try:
+            return results.instead(call, said.replaced[0], old)
+        except (ValueError, RecursionError) as error:
+            self._runner.fail(hook, said, f"gave no result: {error}", call)
+            return None
+
+    def _with_context(self, call: Call, outcome: Outcome, texts: list[str]) -> Outcome:
+        """The outcome with what hooks have to say about it."""
+        if isinstance(outcome, Failed):
+            return outcome._replace(text="\n".join([outcome.text, *texts]))
+        if not isinstance(outcome, Complete):
+            return outcome
+        try:
+            found = results.with_texts(call, outcome, texts)
+        except (ValueError, RecursionError):
+            return self._unreadable("hooks", call)
+        if found is None:
+            self._ports.report("warning", f"call {call.number}: a hook's context has no place in its result")
+        return found or outcome
+
+    async def _single_behind(self, call: Call, outcome: Complete) -> Outcome:
+        """The result, or why the command of 0.1.0 holds it back."""
         try:
             value = outcome.value
             is_error = value.get("isError") is True
-            payload = _payload(call, "PostToolUse", tool_response=value, tool_result_is_error=is_error)
+            payload = single.payload(call, "PostToolUse", tool_response=value, tool_result_is_error=is_error)
         except (ValueError, RecursionError):
             blocked = f"the result of server `{call.server}` cannot be shown to it: it is no JSON object"
         else:
-            blocked = _Said(await self._run(Program(self._post), payload, self._limit), post=True).blocked
+            blocked = single.Verdict(await self._run_single(self._post, POST_KEY, payload, call), post=True).blocked
         if blocked:
-            return Refused(self.name, f"result rejected by post-tool hook: {blocked}", rule=POST)
+            return Refused(self.name, f"result rejected by post-tool hook: {blocked}", rule=POST_KEY)
         return outcome
 
+    def _unreadable(self, place: str, call: Call) -> Refused:
+        return Refused(self.name, f"the result was withheld: what server `{call.server}` sent is no JSON object that "
+                       "hooks can be shown", rule=place)
 
-def _input(call: Call) -> dict[str, Any]:
-    return {"uri": call.target} if call.kind == RESOURCE else call.arguments
+    # --- which and how ---
 
+    async def _run_single(self, command: str, key: str, payload: bytes, call: Call) -> HookRun:
+        run = await self._ports.run_hook(Program(command), payload, self._limit)
+        if self.trace is not None:
+            self.trace(call, key, run)
+        return run
 
-def _payload(call: Call, event: str, **more: Any) -> bytes:
-    """What a hook reads: one line of JSON. `kind` stands only where 0.1.0 ran no hooks: `resource` or `prompt`."""
-    payload = {"hook_event_name": event, "tool_name": policy_name(call), "tool_input": _input(call), **more}
-    if call.kind != TOOL:
-        payload["kind"] = call.kind
-    return json.dumps(payload, allow_nan=False).encode() + b"\n"
-
-
-class _Said:
-    """What a hook said with its exit code and its output.
-
-    `blocked` and `denied` are texts for the host, empty when the call goes on; `updated` are arguments to go on with;
-    `asks`, unless it is None, is why the user is to be asked.
-    """
-
-    __slots__ = ("asks", "blocked", "denied", "updated")
-
-    def __init__(self, run: HookRun, *, post: bool = False) -> None:
-        self.blocked, self.denied = "", ""
-        self.updated: dict[str, Any] | None = None
-        self.asks: str | None = None
-        if run.failure:
-            self.blocked = _shown(run.failure)
-            return
-        output = _read(run.stdout)
-        if run.exit_code != 0:
-            self.blocked = _exit_reason(run, output)
-        elif isinstance(output, str):
-            self.blocked = output
-        elif reason := _block_reason(output):
-            self.blocked = reason
-        elif not post:
-            self._read_decision(output)
-
-    def _read_decision(self, output: dict[str, Any]) -> None:
-        specific = output.get("hookSpecificOutput")
-        if specific is None:
-            return
-        if not isinstance(specific, dict):
-            self.blocked = f"`hookSpecificOutput` must be an object, not {kind(specific)}"
-            return
-        decision = specific.get("permissionDecision")
-        reason = _text(specific, "permissionDecisionReason") or _text(output, "reason")
-        if decision == "deny":
-            self.denied = DENIED + (f": {reason}" if reason else "")
-            return
-        if decision in ("ask", "defer"):
-            self.asks = reason
-        elif decision not in (None, "allow"):
-            self.blocked = "`permissionDecision` must be `allow`, `deny` or `ask`"
-            return
-        if "updatedInput" in specific:
-            updated = specific["updatedInput"]
-            if isinstance(updated, dict):
-                self.updated = updated
-            else:
-                self.blocked = f"`updatedInput` must be an object, not {kind(updated)}"
+    def _of(self, call: Call) -> Events:
+        """The hooks of the tool that is called."""
+        # Resources have no names that a matcher could know; no server is called "".
+        key = (call.server, call.target, call.name) if call.kind != RESOURCE else ("", call.server, RESOURCE)
+        found = self._events.get(key)
+        if found is None:
+            if len(self._events) >= MOST_KEPT:
+                self._events.clear()
+            names = called(call)
+            by_event = [tuple([hook for hook in self._hooks[event] if hook.handler.matches(names)])
+                        for event in (PRE, POST, FAILURE)]
+            found = self._events[key] = Events(*by_event) if any(by_event) else NONE
+        return found
 
 
-def _read(stdout: str) -> dict[str, Any] | str:
-    """The object that a hook printed, or what is wrong with it; no output is an object without members."""
-    if not stdout.strip():
-        return {}
+def _blocks(hook: Hook, said: Said) -> str | None:
+    """Why a hook ends a call, or None."""
+    if said.blocked is not None:
+        return said.blocked
+    if said.failure and not hook.handler.lenient and said.denied is None:
+        return said.failure if said.failure.startswith("its ") else f"it {said.failure}"
+    return None
+
+
+def _words(outcome: Complete) -> str:
+    """What a tool says of its failure."""
     try:
-        output = DECODER.decode(stdout)
-    except (ValueError, RecursionError) as error:
-        return f"invalid JSON on hook stdout: {_shown(str(error))}"
-    return output if isinstance(output, dict) else f"hook stdout must be a JSON object, not {kind(output)}"
-
-
-def _exit_reason(run: HookRun, output: dict[str, Any] | str) -> str:
-    stderr = _shown(run.stderr)
-    if run.exit_code != 2:
-        return f"hook exited with code {run.exit_code}: {stderr}"
-    said = "" if isinstance(output, str) else _text(output, "reason")
-    return said or stderr or "blocked by hook (exit code 2)"
-
-
-def _block_reason(output: dict[str, Any]) -> str:
-    """Why a hook that ended well blocks nevertheless, or `""`."""
-    goes_on = output.get("continue")
-    if goes_on is False or output.get("decision") == "block":
-        return _text(output, "reason") or "blocked by hook"
-    if goes_on not in (None, True):
-        return f"`continue` must be `true` or `false`, not {kind(goes_on)}"
-    return ""
-
-
-def _text(output: Mapping[str, Any], key: str) -> str:
-    said = output.get(key)
-    return _shown(said) if isinstance(said, str) else ""
-
-
-def _shown(said: str) -> str:
-    return clip(said.strip(), MOST_REASON)
+        content = outcome.value.get("content")
+    except (ValueError, RecursionError):
+        return ""
+    blocks = content if isinstance(content, list) else []
+    texts = [block.get("text") for block in blocks if isinstance(block, dict)]
+    return "\n".join([text for text in texts if isinstance(text, str)])

@@ -1,0 +1,207 @@
+"""What of a policy cannot do what its owner meant, beyond what reading the file shows; for `check`.
+
+Rule 1: a finding is a warning: the gateway runs as it is configured.
+Rule 2: nothing is said of what is not known: without a server's lists nothing about its tools.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..app import home
+from ..catalog.entries import Catalog
+from ..catalog.names import joined
+from ..catalog.shaping import READ, idle
+from ..config.fields import show
+from ..config.load import Config
+from ..errors import Problem, clip
+from ..pipeline.rules import ALLOW, ASK, DENY, unmatched
+from ..pipeline.stages import profiles
+from ..pipeline.tools import literal, named, spellings
+from ..store.paths import state_folder
+from .trust import Note, hook_files, missing, placed, writable, written
+
+MOST_SHOWN = 300
+POLICY = ("pre_tool_hook", "hooks", "guardrails", "profile", "hidden", "limits", "dry_run")
+"""Keys that restrict what may be done, besides `permissions`."""
+BY_TOOL = ("guardrails", "injections", "limits")
+"""Keys that hold lists of objects, each about the tools that its `tool` means."""
+EXPLAIN = "`shack-gateway explain NAME` says what a name means."
+FOLDER = "Write the folder that the servers are to work in."
+
+
+def lint(config: Config, environ: Mapping[str, str], catalog: Catalog | None = None) -> tuple[Problem, ...]:
+    """All findings with their lines; with a `catalog`, also what is about no tool that there is."""
+    notes = [*missing(config, environ), *writable(config, environ), *_roots(config, environ),
+             *_inside(config, environ)]
+    if catalog is not None:
+        notes += _idle(config, catalog)
+    return placed(config, notes)
+
+
+# --- roots -----------------------------------------------------------------------------------------------------------
+
+
+def _roots(config: Config, environ: Mapping[str, str]) -> Iterator[Note]:
+    """Roots that keep nothing, or too little, outside."""
+    user = home(environ)
+    if _is_top(config.workspace_root):
+        yield Note("workspace_root", "`workspace_root` is the root of the file system: the sandbox keeps nothing "
+                   "outside", FOLDER)
+    elif user and _holds(config.workspace_root, user):
+        what = "is" if _same(config.workspace_root, user) else "holds"
+        yield Note("workspace_root", f"`workspace_root` {what} your home folder: everything of yours is inside of the "
+                   "sandbox", FOLDER)
+    sandbox = config.settings.get("sandbox") or {}
+    private = (("your home folder", user), ("this configuration", os.path.realpath(config.path)),
+               ("the folder that the gateway keeps for itself", _state(environ)))
+    for key in ("extra_roots", "read_only_roots"):
+        for at, root in enumerate(sandbox.get(key, ())):
+            held = [name for name, path in private if path and _holds(root, path)]
+            if held:
+                place = f"sandbox.{key}[{at}]"
+                yield Note(place, f"`{place}` holds {held[0]}", "Write a folder that holds only what the servers need.")
+
+
+def _inside(config: Config, environ: Mapping[str, str]) -> Iterator[Note]:
+    """What decides, and can be reached by the tools that it decides about."""
+    user = home(environ)
+    if _is_top(config.workspace_root) or (user and _holds(config.workspace_root, user)):
+        return                                  # said of the root itself
+    root, path = config.workspace_root, os.path.realpath(config.path)
+    if _holds(root, path) and _restricts(config.settings) and _can_be_changed(path):
+        yield Note("workspace_root", "`workspace_root` holds this configuration: a tool that writes files could change "
+                   "what is allowed", "Keep the configuration in another folder, and name it with `--config`.")
+    for place, file in hook_files(config, environ):
+        if _holds(root, os.path.realpath(file)) and _can_be_changed(os.path.realpath(file)):
+            yield Note(place, f"`{place}` runs `{clip(file, MOST_SHOWN)}`, which is inside of `workspace_root`: a tool "
+                       "that writes files could change what it judges", "Keep it in another folder.")
+    state = _state(environ)
+    if state and _holds(root, state):
+        yield Note("workspace_root", "`workspace_root` holds the folder that the gateway keeps for itself: paths that "
+                   "lead there are refused, but a tool that runs commands can change approvals and the journal",
+                   "Let SHACK_STATE_DIR name a folder outside of it.")
+
+
+def _restricts(settings: Mapping[str, Any]) -> bool:
+    """True where there is anything that a changed configuration could allow."""
+    permissions = settings.get("permissions") or {"deny": (), "ask": (), "default_decision": "allow"}
+    return bool(permissions["deny"] or permissions["ask"] or permissions["default_decision"] != "allow"
+                or any(settings.get(key) for key in POLICY))
+
+
+def _can_be_changed(path: str) -> bool:
+    return os.access(path, os.W_OK) or os.access(os.path.dirname(path), os.W_OK)
+
+
+def _state(environ: Mapping[str, str]) -> str:
+    folder = state_folder(environ)
+    return os.path.realpath(folder) if folder else ""
+
+
+def _is_top(path: str) -> bool:
+    return path == os.path.dirname(path)
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.normcase(one) == os.path.normcase(other)
+
+
+def _holds(folder: str, path: str) -> bool:
+    """True for what is in a folder, and for the folder itself; both without links."""
+    above = os.path.normcase(folder).rstrip(os.sep) + os.sep
+    return (os.path.normcase(path).rstrip(os.sep) + os.sep).startswith(above)
+
+
+# --- what is about no tool that there is -----------------------------------------------------------------------------
+
+
+def _idle(config: Config, catalog: Catalog) -> Iterator[Note]:
+    """Names and patterns that mean nothing of what the servers list."""
+    for spec in config.servers:
+        if spec.shape is not None and spec.name in catalog.servers:
+            for key, word in idle(spec.shape, _own(catalog, spec.name)):
+                place = _entry(config, f"servers.{show((spec.name,))}.{key}", word)
+                yield Note(place, f"`{place}` means no tool that the server `{clip(spec.name, 80)}` lists: "
+                           f"`{clip(word, MOST_SHOWN)}`", "Write the server's own name of a tool.")
+        for tool in spec.tool_timeouts if spec.name in catalog.servers else ():
+            if tool not in _own(catalog, spec.name):
+                place = show(("servers", spec.name, "tool_timeouts", tool))
+                yield Note(place, f"`{place}` is about no tool that the server lists", "Write its own name of a tool.")
+    known = _Known(config, catalog)
+    yield from _idle_rules("permissions", config.settings.get("permissions"), known)
+    for layer in profiles.layers(config.settings):
+        yield from _idle_rules(show(("profiles", layer.name)), layer.read, known)
+    for place, pattern in _patterns(config):
+        if known.judges(pattern) and not known.means_some(pattern):
+            yield Note(place, f"`{place}` means no tool that any server lists: `{clip(pattern, MOST_SHOWN)}`",
+                       EXPLAIN)
+
+
+def _idle_rules(above: str, read: Mapping[str, Any] | None, known: _Known) -> Iterator[Note]:
+    """Rules of a section that are about no tool."""
+    section = {kind: (read or {}).get(kind) or () for kind in (DENY, ASK, ALLOW)}
+    for kind, at, what in unmatched(section, known.names):
+        if known.judges(section[kind][at].tool):
+            place = f"{above}.{kind}[{at}]"
+            yield Note(place, f"`{place}`: {what}", EXPLAIN)
+
+
+class _Known:
+    """All names by which policy may call something that is listed."""
+
+    def __init__(self, config: Config, catalog: Catalog) -> None:
+        self.names = {name for entry in catalog.callable for name in (entry.verbatim, entry.name)}
+        self.names |= {joined(server, READ) for server in catalog.servers}
+        self.names |= {joined(server, tool) for server, gone in catalog.gone.items() for tool in gone}
+        self._unknown = [spec.name for spec in config.servers if spec.name not in catalog.servers]
+
+    def judges(self, pattern: str) -> bool:
+        """False for a pattern that may mean a tool of a server whose lists are not known."""
+        beginnings = [literal(spelling) for spelling in spellings(pattern.strip())]
+        return not any(joined(server, "").startswith(begins) or begins.startswith(joined(server, ""))
+                       for server in self._unknown for begins in beginnings)
+
+    def means_some(self, pattern: str) -> bool:
+        """True for a pattern that means anything at all."""
+        return any(map(named(pattern), self.names))
+
+
+def _patterns(config: Config) -> Iterator[tuple[str, str]]:
+    """Names and patterns of tools that stand in the file, each with its place."""
+    source = written(config)
+    data = source.data if source is not None and isinstance(source.data, dict) else {}
+    for key in BY_TOOL:
+        for at, entry in enumerate(_list(data.get(key))):
+            tool = entry.get("tool") if isinstance(entry, dict) else None
+            if isinstance(tool, str):
+                yield f"{key}[{at}].tool", tool
+    for at, name in enumerate(_list(data.get("hidden"))):
+        yield f"hidden[{at}]", name
+    for layer in profiles.layers(config.settings):
+        for at, name in enumerate(layer.read.get("hidden", ())):
+            yield f"{show(('profiles', layer.name, 'hidden'))}[{at}]", name
+    sandbox = data.get("sandbox")
+    lists = {"sandbox_exempt": data.get("sandbox_exempt"),
+             "sandbox.exempt": sandbox.get("exempt") if isinstance(sandbox, dict) else None}
+    for key, exempt in lists.items():
+        for at, each in enumerate(_list(exempt)):
+            yield f"{key}[{at}]", str(each).partition(":")[0].strip()
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _own(catalog: Catalog, server: str) -> set[str]:
+    """A server's own names of all its tools and prompts, hidden ones included."""
+    return {entry.target for entry in catalog.callable if entry.server == server} | catalog.gone.get(server, set())
+
+
+def _entry(config: Config, key: str, word: str) -> str:
+    """Where in a list, or under which key of an object, a word stands."""
+    server, _, name = key.rpartition(".")
+    shape = next((spec.shape for spec in config.servers if f"servers.{show((spec.name,))}" == server), None)
+    words = getattr(shape, name) or ()
+    return f"{key}.{show((word,))}" if isinstance(words, Mapping) else f"{key}[{list(words).index(word)}]"

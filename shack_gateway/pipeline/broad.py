@@ -1,0 +1,237 @@
+"""How rules that forbid or ask are read: at everything that may be the subject, in every spelling.  Pure.
+
+Rule 1: a subject is every text under a key that names files or is one of `arguments.SUBJECTS`, at any depth; for domain
+        rules, every text there is.
+Rule 2: a reading is only ever added: whatever 0.1.0's grammar matches, matches.
+Rule 3: a call pays for the rules of its own tool only, and little more for many than for one. Short plain texts, which
+        have one spelling only, are looked up as they are.
+"""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .arguments import LIST, PATH, SUBJECT, invocations, key_says, key_word, leaves, subject_key
+from .call import RESOURCE, Call
+from .commands import ANY_RUNNERS, may_hold_more, told
+from .domains import Domains, hosts
+from .globs import Table
+from .grammar import ANY, DOMAIN, EXACT, PATTERN, WORD, Rule
+from .letters import folded, plain_letters
+from .paths import LONGEST, looks
+from .places import Places, has_places
+from .spellings import Spellings
+
+_ONE_SPELLING = re.compile(r"[A-Za-z0-9_,?+#-]+(?: [A-Za-z0-9_,?+#-]+)*")
+"""A text in which nothing can be undone, cut or read in another way, if no word of `commands.RUNNERS` begins it."""
+_SHORT = 256
+_ADDRESS_WORDS = frozenset({"url", "uri", "href", "link", "host", "hostname", "domain", "site", "endpoint", "origin"})
+
+
+class Broad:
+    """The forbidding or asking rules about one tool."""
+
+    __slots__ = ("_about_json", "_domains", "_known", "_one_spelling", "_params", "_places", "_spellings", "_table",
+                 "any", "some")
+
+    def __init__(self, rules: Iterable[Rule], spellings: Spellings, known: frozenset[str] = frozenset()) -> None:
+        """`known` are the arguments that the tool's schema names."""
+        rules = tuple(rules)
+        scoped = [rule for rule in rules if rule.match != ANY]
+        self.any = next((rule for rule in rules if rule.match == ANY), None)
+        self.some = bool(rules)
+        self._spellings, self._known = spellings, known
+        texts = [rule for rule in scoped if not is_parameter(rule, known)]
+        self._params = parameters([rule for rule in scoped if not known or is_parameter(rule, known)])
+        spelt = [entry for rule in texts for entry in _spelt(rule, spellings)]
+        self._table = Table(spelt)
+        patterns = [rule for rule in texts if has_places(rule, below=True)]
+        self._places = Places(patterns, spellings, below=True) if patterns else None
+        domains = [(rule.text, rule) for rule in texts if rule.match == DOMAIN]
+        self._domains = Domains(domains) if domains else None
+        self._about_json = 0
+        for rule, each in spelt:
+            for text in each:
+                if rule.ends or text.endswith(("}", "*")):
+                    self._about_json |= 1 if text.startswith("{") else 2 if text.startswith("*") else 0
+        self._one_spelling = not (spellings.workspace.windows or domains or self._about_json & 1)
+
+    def match(self, call: Call) -> Rule | None:
+        """The rule that matches anything of the call; raises `RecursionError` or `TooMuch` where it cannot tell."""
+        if self.any is not None or not self.some:
+            return self.any
+        if call.kind == RESOURCE:
+            return self._resource(call)
+        if self._params:
+            rule = of_parameters(self._params, call.arguments, wide=True, guess=not self._known)
+            if rule is not None:
+                return rule
+        if self._one_spelling:
+            plain, rule = self._quickly(call.arguments)
+            if plain:
+                return rule
+        return self._thoroughly(call)
+
+    def _quickly(self, arguments: dict[str, Any]) -> tuple[bool, Rule | None]:
+        """(True, the rule) for arguments whose subjects are short plain texts, none of them a path; else False."""
+        for key, value in arguments.items():
+            kind = type(value)
+            if kind is str:
+                says = key_says(key)
+                if says:
+                    if says & PATH or len(value) > _SHORT or not _ONE_SPELLING.fullmatch(value) or (
+                            value.partition(" ")[0] in ANY_RUNNERS):
+                        return False, None
+                    rule = self._table.of(value) or (self._spellings.folds and self._table.of(value.casefold())) or None
+                    if rule is not None:
+                        return True, rule
+            elif kind is not int and kind is not bool and kind is not float and value is not None:
+                return False, None
+        return not self._looks_at_json(arguments), None
+
+    def _thoroughly(self, call: Call) -> Rule | None:
+        for kind, text, _, above, trail in leaves(call.arguments):
+            if self._domains is not None:
+                rule = self._of_hosts(hosts(text, bare=_is_address(trail)))
+                if rule is not None:
+                    return rule
+            if above & SUBJECT:
+                is_path = bool(above & PATH)
+                rule = self._of_text(text, call.server, path=is_path and kind is not LIST, globs=not is_path)
+                rule = rule or (None if is_path else self._of_commands(text))
+                if rule is not None:
+                    return rule
+        for line in invocations(call.arguments):
+            rule = self._of_text(line, call.server, path=False) or self._of_commands(line)
+            if rule is not None:
+                return rule
+        if self._looks_at_json(call.arguments):
+            return self._of_any(_json_texts(call.arguments))
+        return None
+
+    def _looks_at_json(self, arguments: dict[str, Any]) -> bool:
+        """True where the JSON text of all arguments is a subject too: it is the only one of a call that has no other,
+        and a key that the tool does not know is no other."""
+        return bool(self._about_json) and bool(
+            self._about_json & 1 or not self._known or subject_key(self._known, arguments) is None)
+
+    def _resource(self, call: Call) -> Rule | None:
+        """A resource's subject is its URI, as the host wrote it and as its server does."""
+        for uri in dict.fromkeys((call.target, call.name)):
+            rule = self._of_text(uri, call.server, path=True)
+            if rule is None and self._domains is not None:
+                rule = self._of_hosts(hosts(uri))
+            if rule is not None:
+                return rule
+        return None
+
+    def _of_text(self, text: str, server: str, *, path: bool, globs: bool = True) -> Rule | None:
+        places = None
+        if len(text) <= LONGEST and (path or (self._places is not None and looks(text))):
+            places = self._spellings.places(text, server)
+        rule = self._of_any(self._spellings.of_text(text, server, path=path, places=places), globs=globs)
+        if rule is None and self._places is not None and places:
+            rule = next((found for place in places if (found := self._places.of(place))), None)
+        return rule
+
+    def _of_commands(self, text: str) -> Rule | None:
+        folds = self._spellings.folds
+        if not self._table.some or not (folds or may_hold_more(plain_letters(text))):
+            return None
+        windows = self._spellings.workspace.windows
+        for each in told(plain_letters(text), windows=windows):
+            line = folded(each).strip()
+            if windows:
+                line = line.replace("\\", "/").lower()
+            rule = self._table.of(line) or (self._table.of(line.casefold()) if folds else None)
+            if rule is not None:
+                return rule
+        return None
+
+    def _of_any(self, texts: Iterable[str], *, globs: bool = True) -> Rule | None:
+        for text in texts:
+            rule = self._table.of(text, globs=globs)
+            if rule is not None:
+                return rule
+        return None
+
+    def _of_hosts(self, found: Iterable[str]) -> Rule | None:
+        assert self._domains is not None
+        for host in found:
+            rule: Rule | None = self._domains.of(host)
+            if rule is not None:
+                return rule
+        return None
+
+
+def _spelt(rule: Rule, spellings: Spellings) -> list[tuple[Rule, Iterable[str]]]:
+    """A rule with the spellings of its text, and the literal reading of one with a `*` in it."""
+    if rule.match == DOMAIN:
+        return [(rule._replace(match=EXACT), (f"domain:{rule.value}",))]
+    if rule.match == EXACT:
+        return [(rule, spellings.of_rule(rule.text))]
+    exact = rule._replace(match=EXACT)
+    if rule.match == PATTERN:
+        return [(rule, spellings.of_pattern(rule.text)), (exact, spellings.of_rule(rule.text + rule.ends))]
+    texts = spellings.of_rule(rule.text)
+    folder = (rule._replace(ends=":*"), {f"{text}/" for text in texts}) if rule.ends == WORD else None
+    return [(rule, texts), (exact, texts), *([folder] if folder else [])]
+
+
+def is_parameter(rule: Rule, known: frozenset[str]) -> bool:
+    """True for `tool(param:value)` where the tool knows the parameter, and it is not its subject."""
+    return bool(rule.param) and rule.param in known and rule.param != subject_key(known)
+
+
+def parameters(rules: Sequence[Rule]) -> dict[str, Table]:
+    """Tables of the rules about parameters, by their names."""
+    found: dict[str, list[tuple[Rule, Iterable[str]]]] = {}
+    for rule in rules:
+        if rule.param:
+            match = PATTERN if "*" in rule.value else EXACT
+            found.setdefault(rule.param, []).append((rule._replace(match=match, ends=""), {rule.value}))
+    return {param: Table(entries) for param, entries in found.items()}
+
+
+def of_parameters(
+    tables: dict[str, Table], arguments: dict[str, Any], *, wide: bool, guess: bool = False
+) -> Rule | None:
+    """The rule about a parameter that is there with such a value; `wide` reads a text in every spelling.
+
+    `guess` says that nothing is known of the tool: then what looks like its subject is no parameter.
+    """
+    for param, value in arguments.items():
+        table = tables.get(param)
+        if table is None or value is None or isinstance(value, (dict, list)):
+            continue
+        if guess and param == subject_key((), arguments):
+            continue
+        texts = [value if isinstance(value, str) else json.dumps(value)]
+        if wide and isinstance(value, str):
+            texts += [folded(value).strip()]
+        elif wide and isinstance(value, float) and value.is_integer():
+            texts += [str(int(value))]
+        for text in texts:
+            rule = table.of(text)
+            if rule is not None:
+                return rule
+    return None
+
+
+def _is_address(trail: Any) -> bool:
+    """True for a text right under a key that says it is an address."""
+    while trail is not None:
+        trail, step = trail
+        if isinstance(step, str):
+            return key_word(step) in _ADDRESS_WORDS
+    return False
+
+
+def _json_texts(arguments: dict[str, Any]) -> set[str]:
+    """The JSON text of the arguments as 0.1.0 wrote it, and in other usual forms."""
+    found = {json.dumps(arguments), json.dumps(arguments, separators=(",", ":"))}
+    if any("\\u" in text for text in found):
+        found |= {json.dumps(arguments, ensure_ascii=False, separators=separators) for separators in (None, (",", ":"))}
+    return found

@@ -1,0 +1,121 @@
+"""Hosts in addresses: the one that an address plainly names, and all that somebody might read out of a text.  Pure.
+
+Rule 1: to allow, an address has one host and is written as every reader takes it; anything else has none.
+Rule 2: to deny, every host that any reader might go to counts: readers differ on user names, backslashes, escapes and
+        compatibility letters.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..lazy import Pattern
+from .letters import plain_letters
+
+_PLAIN = Pattern(r"https?://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.?|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?(?:[/?#][!-\[\]-~]*)?",
+                 re.IGNORECASE)
+_PATTERN = Pattern(r"(?:\*|(?:\*\.)?[^\s*/\\@?#:%]+|\[[0-9a-f:.]+\])", re.IGNORECASE)
+_CANDIDATE = Pattern(r"(?:[/\\]{2}|@|:[/\\]*)(\[[0-9a-f:.]{2,60}\]|[^/\\?#@:\s\"'`<>(){}|,;!*&=$+^]{1,255})",
+                     re.IGNORECASE)
+"""What may be a host: whatever stands behind slashes, a colon or an `@`. Runs do not overlap: the search is linear."""
+_BREAKS = Pattern(r"[\t\r\n]+")
+_PERCENT = Pattern(r"%([0-9A-Fa-f]{2})")
+_NUMBERS = Pattern(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}", re.IGNORECASE)
+LONGEST_HOST = 255
+_DOTS = {0x3002: ".", 0xFF0E: ".", 0xFF61: ".", 0x2024: "."}
+def domain(written: str) -> str:
+    """The host of a rule as it is compared: `example.com`, `*.example.com`, `*`; empty for what is none."""
+    if not _PATTERN.fullmatch(written):
+        return ""
+    star = "*." if written.startswith("*.") else ""
+    return written if written == "*" else star + _compared(written.removeprefix("*."))
+
+
+def plain_host(address: str) -> str:
+    """The host of an http or https address that all readers read alike, or an empty text."""
+    found = _PLAIN.fullmatch(address)
+    return _compared(found[1]) if found and len(found[1]) <= LONGEST_HOST else ""
+
+
+def hosts(text: str, *, bare: bool = False) -> set[str]:
+    """Every host that a reader might take out of a text; `bare` says that the text is an address even without a scheme.
+    """
+    found: set[str] = set()
+    for form in _forms(text):
+        found.update([_compared(each[1]) for each in _CANDIDATE.finditer(form)])
+        if bare:
+            found.update([_compared(each[1]) for each in _CANDIDATE.finditer("//" + form.strip().lstrip("/\\"))])
+    return found - {""}
+
+
+class Domains:
+    """Rules about hosts, found by the host at the cost of its dots."""
+
+    __slots__ = ("_below", "_exact", "_every")
+
+    def __init__(self, rules: Iterable[tuple[str, Any]]) -> None:
+        self._every: Any = None
+        self._exact: dict[str, Any] = {}
+        self._below: dict[str, Any] = {}
+        for host, rule in rules:
+            if host == "*":
+                self._every = self._every or rule
+            elif host.startswith("*."):
+                self._below.setdefault(host[2:], rule)
+            else:
+                self._exact.setdefault(host, rule)
+
+    def of(self, host: str) -> Any:
+        """The rule about a host, or None."""
+        rule = self._exact.get(host) or self._every
+        while rule is None and "." in host:
+            host = host.partition(".")[2]
+            rule = self._below.get(host)
+        return rule
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    """The text as readers of addresses tidy it: without tabs and line ends, with escapes undone and plain letters."""
+    forms = {text: None, _BREAKS.sub("", text): None}
+    if not text.isascii():
+        for form in tuple(forms):
+            forms[plain_letters(form)] = None
+    if "%" in text:
+        for form in tuple(forms):
+            for _ in range(3):
+                form = _PERCENT.sub(lambda escape: chr(int(escape[1], 16)), form)
+                forms[form] = None
+    return tuple(forms)
+
+
+def _compared(host: str) -> str:
+    """A host in the one form that hosts are compared in."""
+    host = host.translate(_DOTS)
+    if not host.isascii():
+        host = plain_letters(host).translate(_DOTS)
+        try:
+            host = ".".join(label.encode("idna").decode("ascii") if label else "" for label in host.split("."))
+        except UnicodeError:
+            pass
+    host = host.lower().strip(".")
+    return _ipv4(host) if host[:1].isdigit() and _NUMBERS.fullmatch(host) else host
+
+
+def _ipv4(host: str) -> str:
+    """An address of numbers, however they are written (`0x7f.1`, `2130706433`), as four decimal ones."""
+    try:
+        numbers = [_number(part) for part in host.split(".")]
+    except ValueError:
+        return host
+    *upper, last = numbers
+    if any(number > 255 for number in upper) or last >= 256 ** (5 - len(numbers)):
+        return host
+    whole = last + sum(number << (8 * (3 - at)) for at, number in enumerate(upper))
+    return ".".join(str(whole >> shift & 255) for shift in (24, 16, 8, 0))
+
+
+def _number(part: str) -> int:
+    if part.startswith("0x"):
+        return int(part[2:] or "0", 16)
+    return int(part, 8) if len(part) > 1 and part.startswith("0") else int(part)

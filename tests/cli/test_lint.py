@@ -1,0 +1,477 @@
+"""`check` finds what a policy cannot do, and nothing where there is nothing to find."""
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kit import Scene
+from kit.host import ROOT
+from shack_gateway.catalog.entries import LISTS, PROMPT, TOOL, Catalog, Listing, read_page
+from shack_gateway.cli import trust
+from shack_gateway.cli.lint import lint
+from shack_gateway.cli.main import main
+from shack_gateway.cli.serve import may_be_foreign
+from shack_gateway.cli.trust import early
+from shack_gateway.cli.words import first_words
+from shack_gateway.config.load import Config, load
+from shack_gateway.pipeline.stages import profiles
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="modes, owners and the shell of POSIX")
+Asked = tuple[str, str]
+"""The line, and a piece of what is said of it."""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a workspace beside the configuration, and a home and a state folder elsewhere."""
+    tmp_path.chmod(0o755)
+    for name in ("work", "work/inner", "home", "home/projects", "state", "bin"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+
+
+def environ(place: Path) -> dict[str, str]:
+    return {"HOME": str(place / "home"), "SHACK_STATE_DIR": str(place / "state"),
+            "PATH": f"{place / 'bin'}{os.pathsep}{os.defpath}"}
+
+
+def written(place: Path, text: str | dict[str, Any]) -> Config:
+    """The configuration in `place`, loaded; `text` may leave out what every file has."""
+    whole = text if isinstance(text, str) else json.dumps({"workspace_root": "work", **text}, indent=1)
+    path = place / "shack-config.json"
+    path.write_text(whole, encoding="utf-8")
+    path.chmod(0o644)
+    return load(str(path), environ(place))
+
+
+def script(path: Path, mode: int = 0o755) -> Path:
+    path.write_text("#!/bin/sh\n", encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def said(config: Config, place: Path, catalog: Catalog | None = None) -> list[Asked]:
+    """Line and text of every finding."""
+    found = lint(config, environ(place), catalog)
+    assert all(problem.severity == "warning" and problem.fix for problem in found)
+    return [(problem.where.rpartition(":")[2], problem.what) for problem in found]
+
+
+def only(found: list[Asked], line: int, *parts: str) -> None:
+    """There is one finding, on this line, and it says all that."""
+    assert len(found) == 1, found
+    assert found[0][0] == str(line), found
+    assert all(part in found[0][1] for part in parts), found
+
+
+# --- hooks that are not there ----------------------------------------------------------------------------------------
+
+LINE = [
+    ("hook", ["hook"]),
+    ("./hook.sh --now 'a b'", ["./hook.sh", "--now", "a b"]),
+    ("A=1 B='x y' ./hook.sh", ["./hook.sh"]),
+    ('"my hook.sh" x', ["my hook.sh", "x"]),
+    ("my\\ hook.sh", ["my hook.sh"]),
+    ("$DIR/hook.sh", ["/opt/hooks/hook.sh"]),
+    ('"${DIR}/hook.sh"', ["/opt/hooks/hook.sh"]),
+    ('"${NONE:-/etc/hooks}/hook.sh"', ["/etc/hooks/hook.sh"]),
+    ('"${EMPTY:-/etc}/hook.sh"', ["/etc/hook.sh"]),
+    ('"${EMPTY-/etc}/hook.sh"', ["/hook.sh"]),
+    ("'$DIR/hook.sh'", ["$DIR/hook.sh"]),
+    ('"\\$DIR"', ["$DIR"]),
+    ("~/hook.sh", ["/home/me/hook.sh"]),
+    ("'~'/hook.sh", ["~/hook.sh"]),
+    ("hook | cat", ["hook"]),
+    ("hook>log", ["hook"]),
+    ("python3 2>/dev/null hook.py", ["python3"]),
+    ("hook; other", ["hook"]),
+    ("hook # why", ["hook"]),
+    ("\n  hook\n", ["hook"]),
+    ("hook && other", ["hook"]),
+    # From here on nobody can be sure.
+    ("", []), ("   ", []), ("# nothing", []), ("A=1", []), ("$NONE", []), ("$SPACED x", []), ("$(which hook)", []),
+    ("`which hook`", []), ('"$(which hook)"', []), ("./*.sh", []), ("~bob/hook", []), ("'open", []), ('"open', []),
+    ("if true; then hook; fi", []), ("cd /x && ./hook.sh", []), ("{ hook; }", []), ("(hook)", []),
+    ("exec ./hook.sh", []), ("hook\\", []), ("! hook", []), ("[ -e x ] && hook", []), ("echo '{}'", []),
+    ("${DIR%/*}/hook", []), ("$1", []), (">log hook", []), ("; hook", []), ("./a?.sh", []),
+]
+
+
+@pytest.mark.parametrize("line, wanted", LINE, ids=[repr(line) for line, _ in LINE])
+def test_the_first_words_of_a_line_are_those_of_the_shell(line: str, wanted: list[str]) -> None:
+    variables = {"DIR": "/opt/hooks", "EMPTY": "", "SPACED": "a b", "HOME": "/home/me"}
+    assert first_words(line, variables) == wanted
+
+
+@posix
+def test_the_first_words_agree_with_the_shell_wherever_there_are_any(tmp_path: Path) -> None:
+    """Lines by chance, judged by the real shell, for which every program is one that prints its words."""
+    variables = {"DIR": "/opt/hooks", "EMPTY": "", "SPACED": "a b", "HOME": "/home/me"}
+    pieces = ["a", "hook", " ", " ", "'", '"', "\\", "$DIR", "${EMPTY:-x}", "$SPACED", "${NONE-y}", "~/", "/b", "1",
+              "'c d'", '"e $DIR"', "-x", ".", "$", "#", "%s", ">"]
+    dice, lines = random.Random(4), list[str]()
+    while len(lines) < 150:
+        line = "".join(dice.choice(pieces) for _ in range(dice.randrange(1, 9)))
+        if first_words(line, variables):
+            lines.append(line)
+    for line in lines:
+        # The words as arguments of a program that shows them, in the form that the shell gives them.
+        ran = subprocess.run(["/bin/sh", "-c", f"printf '[%s]' {line.lstrip()}"], env=variables, capture_output=True,
+                             text=True, check=False, cwd=tmp_path)
+        words = "".join(f"[{word}]" for word in first_words(line, variables))
+        assert ran.stdout == words or ">" in line, line
+
+
+HOOKS: list[tuple[str, str]] = [
+    ("./none.sh", "runs `./none.sh`, which does not exist"),
+    ("./plain.sh", "runs `./plain.sh`, which is not executable"),
+    ("./work", "runs `./work`, which is a folder"),
+    ("no-such-program-anywhere --x", "runs `no-such-program-anywhere`, which is not found in PATH"),
+    ("sh ./none.sh", "runs the script `./none.sh`, which does not exist"),
+    ("sh none.sh | cat", "runs the script `none.sh`, which does not exist"),
+    ("./good.sh", ""),
+    ("sh ./plain.sh", ""),
+    ("sh -c ./none.sh", ""),
+    ("found --x", ""),
+    ("test -e x && ./none.sh", ""),
+    ("./n*.sh", ""),
+    ("$(pwd)/none.sh", ""),
+]
+
+
+@posix
+@pytest.mark.parametrize("command, wanted", HOOKS, ids=[command for command, _ in HOOKS])
+def test_a_hook_that_cannot_run_is_found(place: Path, command: str, wanted: str) -> None:
+    script(place / "good.sh")
+    script(place / "plain.sh", 0o644)
+    script(place / "bin" / "found")
+    config = written(place, {"pre_tool_hook": command})
+    if wanted:
+        only(said(config, place), 3, f"`pre_tool_hook` {wanted}")
+        (problem,) = early(config, environ(place))
+        assert problem.what == f"`pre_tool_hook` {wanted}"
+    else:
+        assert said(config, place) == []
+
+
+@posix
+def test_hooks_of_the_hooks_object_are_looked_for_where_they_run(place: Path) -> None:
+    script(place / "work" / "here.sh")
+    config = written(place, """{
+      "workspace_root": "work",
+      "hooks": {"PreToolUse": [{"matcher": "*", "hooks": [
+        {"type": "command", "command": "./none.sh"},
+        {"type": "command", "command": "./none.sh", "args": ["a b"]},
+        {"type": "stdio", "command": "$CLAUDE_PROJECT_DIR/none.sh"}
+      ]}], "PostToolUse": [{"hooks": [{"type": "command", "command": "./here.sh"}]}]}
+    }""")
+    found = said(config, place)
+    outside = [each for each in found if "inside of `workspace_root`" not in each[1]]
+    assert [(line, text.partition("` runs `")[0]) for line, text in outside] == [
+        ("4", "`hooks.PreToolUse[0].hooks[0]"), ("5", "`hooks.PreToolUse[0].hooks[1]"),
+        ("6", "`hooks.PreToolUse[0].hooks[2]")]
+    assert f"{place}/work/none.sh" in outside[2][1]
+    assert [line for line, text in found if "inside of `workspace_root`" in text] == ["7"]
+
+
+# --- who else may write ----------------------------------------------------------------------------------------------
+
+
+@posix
+@pytest.mark.parametrize("mode, wanted", [(0o644, ""), (0o600, ""), (0o646, "everybody"), (0o666, "everybody")],
+                         ids=["rw-r--r--", "rw-------", "rw-r--rw-", "rw-rw-rw-"])
+def test_a_configuration_that_others_can_write_is_said(place: Path, mode: int, wanted: str) -> None:
+    config = written(place, {})
+    (place / "shack-config.json").chmod(mode)
+    if wanted:
+        only(said(config, place), 1, f"this configuration can be written by {wanted}")
+        assert may_be_foreign(config.path) and early(config, environ(place))
+        (place / "shack-config.json").chmod(0o644)
+    assert said(config, place) == [] and early(config, environ(place)) == ()
+
+
+@posix
+def test_a_folder_that_others_can_write_is_said_unless_each_keeps_his_own_in_it(place: Path) -> None:
+    config = written(place, {})
+    place.chmod(0o777)
+    only(said(config, place), 1, "can be replaced by everybody, through the folder", str(place))
+    assert may_be_foreign(config.path)
+    place.chmod(0o1777)
+    assert said(config, place) == []
+
+
+@posix
+def test_a_hook_that_others_can_write_is_said(place: Path) -> None:
+    (place / "hooks").mkdir()
+    script(place / "hooks" / "a.sh")
+    config = written(place, {"pre_tool_hook": "hooks/a.sh", "post_tool_hook": "sh hooks/a.sh"})
+    assert said(config, place) == []
+    (place / "hooks" / "a.sh").chmod(0o757)
+    found = said(config, place)
+    assert [line for line, _ in found] == ["3", "4"] and all("by everybody" in text for _, text in found)
+    (place / "hooks" / "a.sh").chmod(0o755)
+    (place / "hooks").chmod(0o757)
+    assert [text.count("through the folder") for _, text in said(config, place)] == [1, 1]
+    (place / "hooks").chmod(0o755)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root may give files away")
+def test_files_of_others_and_of_a_group_are_said_by_their_name(place: Path) -> None:
+    config, path = written(place, {}), place / "shack-config.json"
+    os.chown(path, 1, 0)
+    only(said(config, place), 1, "can be written by the user ")
+    os.chown(path, 0, 54321)
+    assert said(config, place) == []
+    path.chmod(0o664)
+    only(said(config, place), 1, "can be written by the group 54321")
+    os.chown(path, 0, 0)
+    assert said(config, place) == []
+
+
+@posix
+@pytest.mark.parametrize("name, members, own", [
+    ("ann", [], True), ("ann", ["ann"], True), ("ann", ["bob"], False), ("staff", [], False),
+], ids=["own", "own, and named", "own, and of another", "of many"])
+def test_the_group_that_a_user_has_for_himself_is_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, name: str, members: list[str], own: bool
+) -> None:
+    modules = {"grp": SimpleNamespace(getgrgid=lambda gid: SimpleNamespace(gr_name=name, gr_mem=members)),
+               "pwd": SimpleNamespace(getpwuid=lambda uid: SimpleNamespace(pw_name="ann"))}
+    monkeypatch.setattr(trust, "import_module", modules.__getitem__)
+    assert trust._is_own(1000, 1000) is own
+
+
+@posix
+def test_the_gateway_says_the_same_in_its_log(scene: Scene) -> None:
+    path = scene.config(pre_tool_hook="./none.sh")
+    path.chmod(0o646)
+    done = scene.run("serve", "--config", str(path))
+    assert done.returncode == 0
+    said = done.stderr.decode()
+    assert "`./none.sh`, which does not exist" in said and "can be written by everybody" in said
+    path.chmod(0o644)
+    scene.config()
+    assert b"can be written" not in scene.run("serve", "--config", str(path)).stderr
+
+
+@posix
+def test_a_folder_far_above_counts_as_well(place: Path) -> None:
+    (place / "x" / "y").mkdir(parents=True)
+    script(place / "x" / "y" / "a.sh")
+    config = written(place, {"pre_tool_hook": "x/y/a.sh"})
+    assert said(config, place) == []
+    (place / "x").chmod(0o777)
+    only(said(config, place), 3, "can be replaced by everybody, through the folder", f"`{place / 'x'}`")
+
+
+@posix
+def test_the_interpreter_of_a_hook_is_not_ours_to_judge(place: Path) -> None:
+    config = written(place, {"pre_tool_hook": f"'{sys.executable}' -c 'pass'"})
+    assert said(config, place) == []
+
+
+# --- what can be reached ---------------------------------------------------------------------------------------------
+
+
+def test_a_configuration_in_the_workspace_is_said_where_it_restricts_anything(place: Path) -> None:
+    assert said(written(place, {"workspace_root": "."}), place)[1:] == []
+    inside = {**environ(place), "SHACK_STATE_DIR": str(place.parent / "elsewhere"), "HOME": str(place.parent / "me")}
+    assert lint(written(place, {"workspace_root": "."}), inside) == ()
+    config = written(place, {"workspace_root": ".", "permissions": {"deny": ["a__b"]}})
+    (problem,) = lint(config, inside)
+    assert problem.where.endswith("shack-config.json:2") and "holds this configuration" in problem.what
+    assert "--config" in problem.fix
+
+
+@posix
+def test_a_hook_in_the_workspace_is_said(place: Path) -> None:
+    script(place / "work" / "hook.sh")
+    only(said(written(place, {"pre_tool_hook": "work/hook.sh"}), place), 3, "inside of `workspace_root`")
+    script(place / "hook.sh")
+    os.symlink(place / "hook.sh", place / "work" / "link.sh")
+    assert said(written(place, {"pre_tool_hook": "work/link.sh"}), place) == []
+
+
+def test_a_state_folder_in_the_workspace_is_said(place: Path) -> None:
+    config = written(place, {})
+    inside = {**environ(place), "SHACK_STATE_DIR": str(place / "work" / "state")}
+    (problem,) = lint(config, inside)
+    assert problem.where.endswith(":2") and "keeps for itself" in problem.what
+
+
+@pytest.mark.parametrize("root, wanted", [
+    ("/", "is the root of the file system"), ("home", "is your home folder"), (".", "holds your home folder"),
+    ("home/projects", ""), ("work/inner", ""),
+], ids=["/", "home", "above home", "in home", "elsewhere"])
+def test_a_workspace_that_leaves_nothing_outside_is_said(place: Path, root: str, wanted: str) -> None:
+    config = written(place, {"workspace_root": root, "permissions": {"deny": ["a__b"]}})
+    if wanted:
+        only(said(config, place), 2, f"`workspace_root` {wanted}")
+    else:
+        assert said(config, place) == []
+
+
+@pytest.mark.parametrize("key", ["extra_roots", "read_only_roots"])
+def test_a_further_root_that_holds_too_much_is_said(place: Path, key: str) -> None:
+    config = written(place, f"""{{
+      "workspace_root": "work",
+      "sandbox": {{"{key}": [
+        "../bin",
+        "../home",
+        "..",
+        "../state"
+      ]}}
+    }}""")
+    assert [(line, text.partition("` holds ")[2]) for line, text in said(config, place)] == [
+        ("5", "your home folder"), ("6", "your home folder"), ("7", "the folder that the gateway keeps for itself")]
+
+
+# --- what is about no tool -------------------------------------------------------------------------------------------
+
+
+def catalog(config: Config, *, unknown: str = "") -> Catalog:
+    """What two servers list, without that of one that is not known."""
+    def listing(tools: str, prompts: str = "") -> Listing:
+        pages = []
+        for kind, names in ((TOOL, tools), (PROMPT, prompts)):
+            items = ",".join(f'{{"name":"{name}","inputSchema":{{"type":"object"}}}}' for name in names.split())
+            pages.append(read_page(kind, f'{{"{LISTS[kind].key}":[{items}]}}').items)
+        return Listing(pages[0], pages[1], serves_resources=True)
+
+    listed = {"files": listing("read write delete", "summary"), "web": listing("fetch")}
+    listed.pop(unknown, None)
+    shapes = {spec.name: spec.shape for spec in config.servers if spec.shape is not None}
+    return Catalog(listed, shape=profiles.shape(config.settings, shapes))
+
+
+WIDE = """{
+  "workspace_root": "work",
+  "servers": {
+    "files": {"command": "x",
+      "include": ["read", "write", "wrote"],
+      "exclude": ["nothing_*", "del*"],
+      "rename": {"read": "get",
+        "reed": "got"},
+      "tool_timeouts": {"read": 5,
+        "raed": 5}},
+    "web": {"command": "x"}
+  },
+  "hidden": ["web__fetch", "files__delete",
+    "web__post*"],
+  "limits": [{"tool": "files__*", "calls_per_minute": 5}, {"tool": "*", "calls_per_minute": 50},
+    {"tool": "files__remove", "calls_per_minute": 5}, {"tool": "files__summary", "calls_per_minute": 5},
+    {"tool": "mcp__shack__web__fetch", "calls_per_minute": 5}, {"tool": "*__read", "calls_per_minute": 5},
+    {"tool": "*__raed", "calls_per_minute": 5}, {"tool": "files__resources/read", "calls_per_minute": 5}],
+  "sandbox": {"exempt": ["web__fetch:route",
+    "web__fecth:route"]},
+  "permissions": {"deny": ["files__delete(a)", "files__delet(a)"],
+    "ask": ["web__*", "web__post_*", "*__read", "mcp__files__write(x:*)"]},
+  "profile": "small",
+  "profiles": {"small": {"deny": ["files__summary"],
+    "hidden": ["files__dalate"]},
+    "other": {"deny": ["files__nothing"]}}
+}"""
+
+
+def test_what_means_no_listed_tool_is_said(place: Path) -> None:
+    config = written(place, WIDE)
+    found = said(config, place, catalog(config))
+    assert [(line, re.findall("`([^`]*)`", text)[0]) for line, text in found] == [
+        ("5", "servers.files.include[2]"), ("6", "servers.files.exclude[0]"), ("8", "servers.files.rename.reed"),
+        ("10", "servers.files.tool_timeouts.raed"), ("14", "hidden[2]"), ("16", "limits[2].tool"),
+        ("18", "limits[6].tool"), ("20", "sandbox.exempt[1]"), ("21", "permissions.deny[1]"),
+        ("22", "permissions.ask[1]"), ("25", "profiles.small.hidden[0]")]
+    assert said(config, place) == []
+
+
+def test_nothing_is_said_of_a_server_whose_lists_are_not_known(place: Path) -> None:
+    config = written(place, WIDE)
+    found = said(config, place, catalog(config, unknown="files"))
+    assert [re.findall("`([^`]*)`", text)[0] for _, text in found] == [
+        "hidden[2]", "sandbox.exempt[1]", "permissions.ask[1]"]
+
+
+def test_servers_under_their_other_name_have_their_lines(place: Path) -> None:
+    config = written(place, WIDE.replace('"servers"', '"mcpServers"'))
+    found = said(config, place, catalog(config))
+    assert [line for line, _ in found][:4] == ["5", "6", "8", "10"]
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def command(place: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
+    for name, value in environ(place).items():
+        monkeypatch.setenv(name, value)
+    return main(["check", *options])
+
+
+def test_warnings_count_only_if_that_is_wanted(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(place, {"workspace_root": "home"})
+    assert command(place, monkeypatch) == 0
+    assert "is your home folder" in capsys.readouterr().out
+    assert command(place, monkeypatch, "--strict") == 1
+    capsys.readouterr()
+    assert command(place, monkeypatch, "--strict", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["ok"], found["errors"], found["warnings"]) == (False, 0, 1)
+    assert found["problems"][0]["line"] == 2
+    written(place, {})
+    assert command(place, monkeypatch, "--strict") == 0
+
+
+def test_findings_come_with_what_the_servers_list(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = {"command": "${SHACK_PYTHON}", "args": ["${SHACK_PACKAGE}/demo", "newschool"]}
+    written(place, {"servers": {"new": demo}, "hidden": ["new__longest_words", "new__longest_wodrs"]})
+    assert command(place, monkeypatch, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["problems"] == []
+    assert command(place, monkeypatch, "--json", "--connect") == 0
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem["what"].startswith("`hidden[1]` means no tool")
+
+
+# --- no false alarm --------------------------------------------------------------------------------------------------
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "shack_gateway" / "docs").glob("*.md"))]
+SHOWN = [(page.name, number, block) for page in PAGES for number, block in enumerate(
+    re.findall(r"^```jsonc?\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    if "workspace_root" in block and not re.search(r'"mcpServers": \{\s*"shack"', block)]
+
+
+@pytest.mark.parametrize("block", [block for _, _, block in SHOWN], ids=[f"{page}-{at}" for page, at, _ in SHOWN])
+def test_the_configurations_of_the_pages_give_no_alarm(
+    place: Path, monkeypatch: pytest.MonkeyPatch, block: str
+) -> None:
+    """But for hooks whose files a page only names."""
+    (place / "home" / "project").mkdir()
+    monkeypatch.chdir(place / "work")
+    variables = {**os.environ, **environ(place)}
+    path = place / "shack-config.json"
+    path.write_text(block, encoding="utf-8")
+    config = load(str(path), variables)
+    assert [problem for problem in lint(config, variables) if "which does not exist" not in problem.what] == []
+
+
+def test_the_example_gives_no_alarm(place: Path) -> None:
+    shutil.copy(ROOT / "shack-config.example.json", place / "shack-config.json")
+    (place / "shack-config.json").chmod(0o644)
+    variables = {**environ(place), "SHACK_WORKSPACE": str(place / "work"), "SHACK_PYTHON": sys.executable,
+                 "SHACK_PACKAGE": str(ROOT / "shack_gateway")}
+    config = load(str(place / "shack-config.json"), variables)
+    assert lint(config, variables) == ()

@@ -1,0 +1,63 @@
+"""What reaches a server without being a call is judged as a call would be: completions and subscriptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kit.scene import Scene
+
+RESOURCES = [{"uri": "notes://open", "text": "o"}, {"uri": "notes://kept", "text": "k"}]
+PROMPTS = [{"name": "greet", "arguments": [{"name": "path"}]}, {"name": "kept"}]
+TEMPLATES = [{"uriTemplate": "notes://by/{path}", "name": "by"}]
+DENY = ["s__kept", "s__greet(secret/**)", "s__resources/read(notes://kept)", "s__resources/read(secret/**)"]
+
+PROMPT, TEMPLATE = {"type": "ref/prompt", "name": "s__greet"}, {"type": "ref/resource", "uri": "notes://by/{path}"}
+COMPLETIONS = [
+    ({"ref": PROMPT, "argument": {"name": "path", "value": "pub"}}, True),
+    ({"ref": PROMPT, "argument": {"name": "path", "value": "/etc/pa"}}, False),
+    ({"ref": PROMPT, "argument": {"name": "path", "value": "secret/a"}}, False),
+    ({"ref": PROMPT, "argument": {"name": "x", "value": "y"}, "context": {"arguments": {"path": "../x"}}}, False),
+    ({"ref": {"type": "ref/prompt", "name": "s__kept"}, "argument": {"name": "x", "value": "y"}}, False),
+    ({"ref": TEMPLATE, "argument": {"name": "path", "value": "pub"}}, True),
+    ({"ref": TEMPLATE, "argument": {"name": "path", "value": "../x"}}, False),
+    ({"ref": TEMPLATE, "argument": {"name": "path", "value": "./secret/x"}}, False),
+]
+
+
+def given(scene: Scene, **settings: Any) -> Any:
+    scene.server("s", "echo", resources=RESOURCES, prompts=PROMPTS, templates=TEMPLATES, completions=["x"])
+    host = scene.start(permissions={"deny": DENY}, **settings)
+    host.handshake()
+    return host
+
+
+@pytest.mark.parametrize("params, passes", COMPLETIONS, ids=[str(n) for n in range(len(COMPLETIONS))])
+def test_a_completion_is_judged_by_what_it_completes(scene: Scene, params: dict[str, Any], passes: bool) -> None:
+    host = given(scene)
+    answer = host.request("completion/complete", params)
+    assert bool(scene.received("s", "completion/complete")) is passes, answer
+
+
+def test_who_may_not_read_a_resource_is_not_told_of_its_changes(scene: Scene) -> None:
+    host = given(scene)
+    assert "result" in host.request("resources/subscribe", {"uri": "notes://open"})
+    refused = host.request("resources/subscribe", {"uri": "notes://kept"})
+    assert refused["error"]["code"] == -32002, refused
+    outside = host.request("resources/subscribe", {"uri": "file:///etc/passwd"})
+    assert "error" in outside
+    asked = [message["params"]["uri"] for message in scene.received("s", "resources/subscribe")]
+    assert asked == ["notes://open"]
+
+
+def test_a_stateless_host_is_not_told_either(scene: Scene) -> None:
+    scene.server("s", "echo", resources=RESOURCES)
+    host = scene.start(permissions={"deny": DENY})
+    host.ask("resources/list")
+    wanted = {"resourceSubscriptions": ["notes://open", "notes://kept"]}
+    host.expect(host.send("subscriptions/listen", {"notifications": wanted, "_meta": host.meta()}))
+    told = host.notification("notifications/subscriptions/acknowledged")
+    assert told["params"]["notifications"]["resourceSubscriptions"] == ["notes://open"]
+    scene.until(lambda: scene.received("s", "resources/subscribe"), "the subscription reaches the server")
+    assert [m["params"]["uri"] for m in scene.received("s", "resources/subscribe")] == ["notes://open"]
