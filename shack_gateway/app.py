@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import __version__
 from .catalog.entries import Catalog
@@ -32,8 +32,7 @@ from .host.stdio import stderr_fd, take
 from .log import Log, redactor
 from .pipeline.approval import Office
 from .pipeline.chain import Chain, Ports, Stage
-from .pipeline.results import Results
-from .pipeline.stages import ORDER, hooks, limits, masking, profiles
+from .pipeline.stages import ORDER, hooks, limits, masking, permissions, profiles
 from .pipes import Outbox, Reader, Writer
 from .record import NamedTuple
 from .resolve import realpath
@@ -45,6 +44,10 @@ from .store.journal import Journal, configuration
 from .store.journal_file import Book, Bounds
 from .store.journal_rows import Rows, suspicion
 from .store.paths import state_folder
+
+if TYPE_CHECKING:
+    from .catalog.shaping import Shape
+    from .pipeline.results import Results
 
 NAME = "shack-gateway"
 PATIENCE, HURRY = 2.0, 0.5
@@ -90,7 +93,7 @@ class House:
             lambda spec: environment(spec, environ),
             [{"uri": file_uri(each), "name": os.path.basename(each) or each} for each in roots(config)],
             CatalogCache(folder, log) if folder else None,
-            profiles.shape(settings, {spec.name: spec.shape for spec in config.servers if spec.shape is not None}),
+            shape(config),
         )
 
     def ports(self, config: Config, environ: Mapping[str, str], office: Office | None) -> Ports:
@@ -133,7 +136,25 @@ def file_uri(path: str) -> str:
 
 def stages(config: Config, ports: Ports) -> list[tuple[str, Stage | None]]:
     """The stages by name, in their order; none for what the configuration gives nothing to do."""
-    return [(module.__name__.rpartition(".")[2], module.build(config.settings, ports)) for module in ORDER]
+    settings = config.settings
+    return [(file.name, file.build(settings, ports) if file.is_wanted(settings) else None) for file in ORDER]
+
+
+def shape(config: Config) -> Shape | None:
+    """What the owner wants seen of the servers; None where that is everything."""
+    settings, own = config.settings, {spec.name: spec.shape for spec in config.servers if spec.shape is not None}
+    if not (own or profiles.is_wanted(settings) or permissions.is_wanted(settings)):
+        return None
+    found: Shape | None = profiles.shape(settings, own)
+    return found
+
+
+def kept_results(config: Config, loop: asyncio.AbstractEventLoop) -> Results | None:
+    """Where results are kept that are cut; None where none are."""
+    if not (limits.is_wanted(config.settings) and limits.cuts_results(config.settings)):
+        return None
+    found: Results = import_module(".pipeline.results", __package__).Results(loop.time, os.urandom)
+    return found
 
 
 def home(environ: Mapping[str, str]) -> str:
@@ -196,7 +217,7 @@ class Serving:
         self._stop = loop.create_future()
         self._signals = 0
         self._closing = False
-        results = Results(loop.time, os.urandom) if limits.cuts_results(settings) else None
+        results = kept_results(config, loop)
         ports = house.ports(config, environ, office(config, environ, loop))._replace(results=results)
         built = [stage for _, stage in stages(config, ports) if stage is not None]
         chain = Chain(built, house.fleet.send, masking.seal, ports.report, time.monotonic)
@@ -231,7 +252,7 @@ class Serving:
             instructions=lambda: instructions(gateway.progressive, house.fleet.instructions),
             later=loop.call_later,
             question_secs=settings["question_secs"],
-            deputy=hooks.deputy(built),
+            deputy=hooks.deputy(built) if hooks.is_wanted(settings) else None,
         )
         house.fleet.listener = self.session
         self._reader = Reader(loop, fds[0], self.session.on_bytes, self._host_ended, house.outbox)

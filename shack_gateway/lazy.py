@@ -1,6 +1,6 @@
-"""Regular expressions that are compiled when first used.  Pure.
+"""Regular expressions that are compiled, and modules that are imported, when first used.  Pure.
 
-Compiling the ones that a quiet start never needs cost it a tenth of its processor time.
+Those that a quiet start never needs cost it a fifth of its processor time.
 """
 from __future__ import annotations
 
@@ -48,3 +48,14 @@ class Pattern(Generic[AnyStr]):
     def split(self, text: AnyStr) -> list[AnyStr | Any]:
         """`re.Pattern.split`."""
         return self._ready.split(text)
+
+
+class Module:
+    """A module that is imported when something in it is first asked for; its names are this object's attributes."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        # With names to take out of it, `__import__` gives the module itself and not the package at the path's beginning.
+        return getattr(__import__(self._path, fromlist=(name,)), name)

@@ -1,7 +1,7 @@
 """A hook that stays: one process that reads a line for every event and answers each with a line.
 
 Rule 1: it is given one event at a time, and none while something of it is unread: who speaks twice or unasked is killed
-        before that can pass for the answer to the next event.
+        before that can pass for the answer to the next event. (What it says later than that nobody could tell apart.)
 Rule 2: it is started when it is first needed, and again when it has died; at its time limit it is killed, and what
         waits for it fails.
 Rule 3: who no longer waits for an answer does not get it, but the process still owes it.

@@ -32,6 +32,7 @@ from .report import BLUE, BOLD, GREEN, RED, YELLOW, Screen, show_problems
 from .surroundings import surroundings
 
 MOST_BYTES = 16 * 1024 * 1024
+EXAMPLE = """write for example '{"path": "a"}'"""
 MOST_SHOWN = 2000
 """Characters of one piece of text."""
 
@@ -60,7 +61,7 @@ class Found(NamedTuple):
 def run(arguments: Arguments) -> int:
     """The command; 0 when the call would be sent, 2 when it cannot be understood, else 1."""
     err = Screen(sys.stderr, os.environ)
-    if not arguments.words:
+    if not arguments.words or not arguments.words[0]:
         return _misused(err, f"usage: {PROGRAM} explain NAME [JSON]\n{PROGRAM}: error: a name is needed, for example "
                         "`server__tool`")
     name, written = arguments.words[0], "".join(arguments.words[1:2])
@@ -97,9 +98,9 @@ def read(text: str | bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ValueError("are not UTF-8") from None
     except ValueError as error:
-        raise ValueError(f"are no JSON: {error}") from None
+        raise ValueError(f"are no JSON: {error}; {EXAMPLE}") from None
     if not isinstance(value, dict):
-        raise ValueError('must be a JSON object, for example \'{"path": "a"}\'')
+        raise ValueError(f"must be a JSON object; {EXAMPLE}")
     return value
 
 
@@ -128,7 +129,7 @@ def unseen(config: Config, server: str, tool: str) -> str:
     """The setting that keeps a name of a server's tool (its own or its new one) from every host, or nothing."""
     shape = next((spec.shape for spec in config.servers if spec.name == server), None) or ServerShape()
     both = [tool, *[old for old, new in shape.rename.items() if new == tool], *[shape.rename.get(tool, tool)]]
-    lists = [("hidden", config.settings["hidden"])]
+    lists = [("hidden", config.settings.get("hidden", ()))]
     lists += [(f"profiles.{layer.name}.hidden", layer.read.get("hidden", ())) for layer in layers(config.settings)]
     for key, patterns in lists:
         for pattern in patterns:
@@ -154,8 +155,11 @@ def show(name: str, found: Found, redact: Callable[[str], str], screen: Screen, 
     """What the call is, a line for each stage, and what would be sent."""
     call, trail = found.meant.call, found.trail
     if call is None or trail is None:
-        screen.say(screen.paint(f"`{one_line(name, 200)}` is unknown to the host", RED))
-        screen.say(f"  {one_line(found.meant.note)}")
+        if found.meant.is_ours:
+            screen.say(screen.paint(one_line(found.meant.note), BOLD))
+        else:
+            screen.say(screen.paint(f"`{one_line(name, 200)}` is unknown to the host", RED))
+            screen.say(f"  {one_line(found.meant.note)}")
         screen.say("nothing would be sent")
         return
     screen.say(screen.paint(headline(call, found.meant), BOLD))
@@ -193,7 +197,7 @@ def lines(step: Step, redact: Callable[[str], str]) -> list[str]:
     """What is said of one step, on one line or several."""
     why = clip(redact(step.why), MOST_SHOWN) or WHY.get(step.verdict, "")
     rule = clip(redact(step.rule), 500)
-    said = [("again: " if step.again else "") + (rule or why)]
+    said = [": ".join([text for text in ("again" if step.again else "", rule or why) if text])]
     if rule and why:
         said.append(why)
     said += [one_line(redact(text)) for text in step.trace]
@@ -260,7 +264,7 @@ def verdict(found: Found) -> str:
     """What comes of the call, in one word: `sent`, `refused`, `asks`, `answered`, `failed` or `unknown`."""
     trail = found.trail
     if trail is None:
-        return "unknown"
+        return "answered" if found.meant.is_ours else "unknown"
     if trail.sent is not None:
         return "sent"
     if any(step.verdict == explaining.ASKS for step in trail.steps):

@@ -11,14 +11,16 @@ from typing import Any
 
 from ..app import home
 from ..catalog.entries import Catalog
-from ..catalog.names import joined
+from ..catalog.names import SEPARATOR, hint, joined
 from ..catalog.shaping import READ, idle
 from ..config.fields import show
 from ..config.load import Config
 from ..errors import Problem, clip
+from ..lazy import Pattern
+from ..pipeline.hooking.handlers import ELICITATION, Handler
 from ..pipeline.rules import ALLOW, ASK, DENY, unmatched
 from ..pipeline.stages import profiles
-from ..pipeline.tools import literal, named, spellings
+from ..pipeline.tools import HOST, OURS, is_glob, literal, named, spellings
 from ..store.paths import state_folder
 from .trust import Note, hook_files, missing, placed, writable, written
 
@@ -28,6 +30,9 @@ POLICY = ("pre_tool_hook", "hooks", "guardrails", "profile", "hidden", "limits",
 BY_TOOL = ("guardrails", "injections", "limits")
 """Keys that hold lists of objects, each about the tools that its `tool` means."""
 EXPLAIN = "`shack-gateway explain NAME` says what a name means."
+SERVER = "Write the name of a server of this file."
+_PLAIN = Pattern(r"[A-Za-z0-9_\- ,|]*\Z")
+_BEGINS = Pattern(r"\^?([A-Za-z0-9_\-]*)([*?{]?)")
 FOLDER = "Write the folder that the servers are to work in."
 
 
@@ -35,8 +40,9 @@ def lint(config: Config, environ: Mapping[str, str], catalog: Catalog | None = N
     """All findings with their lines; with a `catalog`, also what is about no tool that there is."""
     notes = [*missing(config, environ), *writable(config, environ), *_roots(config, environ),
              *_inside(config, environ)]
-    if catalog is not None:
-        notes += _idle(config, catalog)
+    known = None if catalog is None else _Known(config, catalog)
+    notes += _unserved(config) if known is None else _idle(config, known)
+    notes += _matchers(config, known)
     return placed(config, notes)
 
 
@@ -117,8 +123,31 @@ def _holds(folder: str, path: str) -> bool:
 # --- what is about no tool that there is -----------------------------------------------------------------------------
 
 
-def _idle(config: Config, catalog: Catalog) -> Iterator[Note]:
+def _unserved(config: Config) -> Iterator[Note]:
+    """Names and patterns of servers that there are not, which is known without their lists."""
+    servers = [spec.name for spec in config.servers]
+    for place, pattern in (*_patterns(config), *_conditions(config)):
+        # What is wrong with a name in `hidden`, or with one without a server, was said when the file was read.
+        was_judged = "hidden[" in place or not (SEPARATOR in pattern or is_glob(pattern))
+        if servers and not was_judged and not _may_mean(pattern, servers):
+            yield Note(place, f"`{place}` means no tool: {_no_server(pattern, servers)}", SERVER)
+
+
+def _may_mean(pattern: str, servers: list[str]) -> bool:
+    """False for what cannot be about a tool of one of these servers."""
+    beginnings = [literal(spelling) for spelling in spellings(pattern.strip())]
+    return any(joined(server, "").startswith(begins) or begins.startswith(joined(server, ""))
+               for server in servers for begins in beginnings)
+
+
+def _no_server(pattern: str, servers: list[str]) -> str:
+    name = min(spellings(pattern.strip()), key=len).partition(SEPARATOR)[0]
+    return f"no server is named `{clip(name, 80)}`{hint(name, servers)}"
+
+
+def _idle(config: Config, known: _Known) -> Iterator[Note]:
     """Names and patterns that mean nothing of what the servers list."""
+    catalog = known.catalog
     for spec in config.servers:
         if spec.shape is not None and spec.name in catalog.servers:
             for key, word in idle(spec.shape, _own(catalog, spec.name)):
@@ -129,11 +158,10 @@ def _idle(config: Config, catalog: Catalog) -> Iterator[Note]:
             if tool not in _own(catalog, spec.name):
                 place = show(("servers", spec.name, "tool_timeouts", tool))
                 yield Note(place, f"`{place}` is about no tool that the server lists", "Write its own name of a tool.")
-    known = _Known(config, catalog)
     yield from _idle_rules("permissions", config.settings.get("permissions"), known)
     for layer in profiles.layers(config.settings):
         yield from _idle_rules(show(("profiles", layer.name)), layer.read, known)
-    for place, pattern in _patterns(config):
+    for place, pattern in (*_patterns(config), *_conditions(config)):
         if known.judges(pattern) and not known.means_some(pattern):
             yield Note(place, f"`{place}` means no tool that any server lists: `{clip(pattern, MOST_SHOWN)}`",
                        EXPLAIN)
@@ -143,7 +171,8 @@ def _idle_rules(above: str, read: Mapping[str, Any] | None, known: _Known) -> It
     """Rules of a section that are about no tool."""
     section = {kind: (read or {}).get(kind) or () for kind in (DENY, ASK, ALLOW)}
     for kind, at, what in unmatched(section, known.names):
-        if known.judges(section[kind][at].tool):
+        # What no server of the file could have was said when the file was read.
+        if known.judges(section[kind][at].tool) and _may_mean(section[kind][at].tool, known.servers):
             place = f"{above}.{kind}[{at}]"
             yield Note(place, f"`{place}`: {what}", EXPLAIN)
 
@@ -152,16 +181,15 @@ class _Known:
     """All names by which policy may call something that is listed."""
 
     def __init__(self, config: Config, catalog: Catalog) -> None:
+        self.catalog, self.servers = catalog, [spec.name for spec in config.servers]
         self.names = {name for entry in catalog.callable for name in (entry.verbatim, entry.name)}
         self.names |= {joined(server, READ) for server in catalog.servers}
         self.names |= {joined(server, tool) for server, gone in catalog.gone.items() for tool in gone}
-        self._unknown = [spec.name for spec in config.servers if spec.name not in catalog.servers]
+        self.unknown = [spec.name for spec in config.servers if spec.name not in catalog.servers]
 
     def judges(self, pattern: str) -> bool:
         """False for a pattern that may mean a tool of a server whose lists are not known."""
-        beginnings = [literal(spelling) for spelling in spellings(pattern.strip())]
-        return not any(joined(server, "").startswith(begins) or begins.startswith(joined(server, ""))
-                       for server in self._unknown for begins in beginnings)
+        return not _may_mean(pattern, self.unknown)
 
     def means_some(self, pattern: str) -> bool:
         """True for a pattern that means anything at all."""
@@ -188,6 +216,79 @@ def _patterns(config: Config) -> Iterator[tuple[str, str]]:
     for key, exempt in lists.items():
         for at, each in enumerate(_list(exempt)):
             yield f"{key}[{at}]", str(each).partition(":")[0].strip()
+
+
+def _conditions(config: Config) -> Iterator[tuple[str, str]]:
+    """The tool in every `if` of a hook, with its place; those that are named without a server are left out."""
+    for place, group in _groups(config):
+        for at, hook in enumerate(_list(group.get("hooks"))):
+            tool = str(hook.get("if") or "").partition("(")[0].strip() if isinstance(hook, dict) else ""
+            if SEPARATOR in tool:
+                yield f"{place}.hooks[{at}].if", tool
+
+
+def _groups(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The groups of the `hooks` object as they are written, each with its place."""
+    source = written(config) if config.settings.get("hooks") else None
+    for event, groups in (source.data.get("hooks") or {}).items() if source is not None else ():
+        for at, group in enumerate(_list(groups)):
+            if isinstance(group, dict):
+                yield f"hooks.{event}[{at}]", group
+
+
+# --- hooks that are never run ----------------------------------------------------------------------------------------
+
+
+def _matchers(config: Config, known: _Known | None) -> Iterator[Note]:
+    """Matchers that fit nothing: their hooks are never run. Without the lists, those of servers that there are not."""
+    servers = [spec.name for spec in config.servers]
+    first = {handler.place.rpartition(".hooks[")[0]: handler for handler in config.settings.get("hooks", ())}
+    for group, read in _groups(config):
+        matcher, handler = read.get("matcher"), first.get(group)
+        if not servers or handler is None or not isinstance(matcher, str):
+            continue
+        place = f"{group}.matcher"
+        if handler.event == ELICITATION:
+            if not handler.matches(servers):
+                yield Note(place, f"`{place}` fits no server of this file: `{clip(matcher, MOST_SHOWN)}`", SERVER)
+            continue
+        strange = [word for word in _words(matcher) if not _may_fit(word, servers)]
+        for word in strange:
+            yield Note(place, f"`{place}` fits no tool with `{clip(word, MOST_SHOWN)}`: {_no_server(word, servers)}",
+                       SERVER)
+        if not strange and known is not None and not known.unknown:
+            yield from _unfit(place, matcher, handler, known)
+
+
+def _words(matcher: str) -> list[str]:
+    """What the alternatives of a matcher begin with, where that names a server."""
+    if _PLAIN.match(matcher):
+        words = [word.strip() for word in matcher.replace(",", "|").split("|")]
+        return [word for word in words if SEPARATOR in word.removeprefix(HOST)]
+    found = []
+    for part in matcher.split("|"):
+        begins = _BEGINS.match(part)
+        word = (begins[1][:-1] if begins[2] else begins[1]) if begins else ""
+        if word.startswith(HOST) and word != HOST:          # other beginnings may fit in the middle of a name
+            found.append(word)
+    return found
+
+
+def _may_fit(word: str, servers: list[str]) -> bool:
+    """False for a beginning that no name of a tool of these servers has, in none of the spellings of matchers."""
+    names = [f"{start}{joined(server, '')}" for server in servers for start in (HOST, OURS, "")]
+    return any(name.startswith(word) or word.startswith(name) for name in names)
+
+
+def _unfit(place: str, matcher: str, handler: Handler, known: _Known) -> Iterator[Note]:
+    """What of a matcher fits nothing that the servers list."""
+    if _PLAIN.match(matcher):
+        idle = [word for word in _words(matcher) if not known.means_some(word)]
+    else:
+        called = [f"{start}{name}" for name in known.names for start in (HOST, OURS, "")]
+        idle = [] if handler.matches(called) else [matcher]
+    for word in idle:
+        yield Note(place, f"`{place}` fits no tool that any server lists: `{clip(word, MOST_SHOWN)}`", EXPLAIN)
 
 
 def _list(value: Any) -> list[Any]:

@@ -25,7 +25,7 @@ def run(arguments: Arguments) -> int:
     except ConfigError as error:
         show_problems(error.problems, Screen(sys.stderr, os.environ))
         return 1
-    if may_be_foreign(config.path) or any(config.settings[key] for key in HOOKS):
+    if may_be_foreign(config.path) or any(config.settings.get(key) for key in HOOKS):
         early = import_module(".trust", __package__).early(config, environ)
         config = config._replace(warnings=(*config.warnings, *early))
     return serve(config, environ)

@@ -62,8 +62,11 @@ def placed(config: Config, notes: Iterable[Note]) -> tuple[Problem, ...]:
 
 
 def written(config: Config) -> jsonc.Source | None:
-    """The file as it stands; None where it was changed for the worse since it was loaded."""
+    """The file as it stands; None where it was changed for the worse since it was loaded, or is a pipe, which can
+    be read only once (and opened anew would wait for ever)."""
     try:
+        if not os.path.isfile(config.path):
+            return None
         with open(config.path, "rb") as file:
             return jsonc.read(file.read(MOST_BYTES).decode("utf-8-sig"))
     except (OSError, ValueError, jsonc.Unreadable):

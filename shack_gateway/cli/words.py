@@ -35,6 +35,8 @@ def first_words(line: str, environ: Mapping[str, str]) -> list[str]:
     while words and words[0][1] and _ASSIGNMENT.match(words[0][0]):
         words.pop(0)
     plain = [word for word, _ in words]
+    while plain[:1] == ["exec"] and len(plain) > 1 and not plain[1].startswith("-"):
+        plain.pop(0)
     return [] if not plain or not plain[0] or plain[0] in NOT_PROGRAMS else plain
 
 

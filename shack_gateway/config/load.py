@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 from ..errors import ConfigError, Problem, clip
-from ..pipeline.stages import ORDER, dry_run
+from ..pipeline.stages import ORDER, StageFile
 from ..record import NamedTuple
 from . import jsonc
 from .expand import expand
@@ -23,6 +22,8 @@ from .servers import ServerSpec, spec
 MOST_BYTES = 16 * 1024 * 1024
 """A configuration is written by hand; what is larger is another file, or an endless one."""
 
+DRY_RUN = "SHACK_DRY_RUN"
+"""The environment variable that wants a dry run."""
 ALIAS = "mcpServers"
 """What hosts call `servers` in their own files."""
 
@@ -57,7 +58,7 @@ class OwnedField:
 
 
 def load(
-    path: str, environ: Mapping[str, str], *, stages: Sequence[ModuleType] = ORDER, profile: str = "",
+    path: str, environ: Mapping[str, str], *, stages: Sequence[StageFile] = ORDER, profile: str = "",
 ) -> Config:
     """Read the file; raises `ConfigError` with every finding, the mere warnings included.
 
@@ -68,18 +69,23 @@ def load(
     top = Value(source.data, (), findings)
     for key, line, first in jsonc.doubles(source.text) if source.doubled else ():
         findings.add(ERROR, key, f"`{show(key)}` is given twice, first on line {first}", "Keep one of them.", line)
-    fields = [field for field in (*CORE, *_fields_of(stages)) if field.key != SERVERS.key]
-    settings = read_object(top, fields, {SERVERS.key: "", ALIAS: ""})
+    given = {"profile": profile, "dry_run": _dry_run(top, environ)}
+    configured = {key for key, value in source.data.items() if value is not None}
+    configured.update(key for key, value in given.items() if value)
+    wanted = [stage for stage in stages if stage.is_wanted(configured)]
+    fields = [*(field for field in CORE if field.key != SERVERS.key), *_fields_of(wanted)]
+    idle = {key: "" for stage in stages if stage not in wanted for key in stage.keys}
+    settings = read_object(top, fields, {SERVERS.key: "", ALIAS: "", **idle})
     table = _server_table(top)
     settings["workspace_root"] = _root(top, settings["workspace_root"], environ)
     _further_roots(top.member("sandbox"), settings, environ)
     if profile:
         settings["profile"] = profile
-    if _dry_run(top, environ):
+    if given["dry_run"]:
         settings["dry_run"] = True
     servers = [spec(name, place, entry, settings, environ) for name, (place, entry) in table.items()]
     settings[SERVERS.key] = tuple(table)
-    for stage in stages:
+    for stage in wanted:
         if hasattr(stage, "check"):
             stage.check(top, settings)
     settings["max_call_secs"] = settings["max_call_secs"] or max(600, settings["request_timeout_secs"])
@@ -87,11 +93,11 @@ def load(
         path, settings["workspace_root"], settings["expose_mode"], tuple(servers), settings, ()))
 
 
-def every_field(stages: Sequence[ModuleType] = ORDER) -> tuple[OwnedField, ...]:
+def every_field(stages: Sequence[StageFile] = ORDER) -> tuple[OwnedField, ...]:
     """Every key that a configuration may have, keys inside objects included, in the order of the documentation."""
     found = [*_nested("gateway", "", CORE)]
     for stage in stages:
-        found += _nested(stage.__name__.rpartition(".")[2], "", stage.FIELDS)
+        found += _nested(stage.name, "", stage.FIELDS)
     return tuple(found)
 
 
@@ -103,7 +109,7 @@ def _nested(owner: str, prefix: str, fields: Iterable[Field]) -> Iterator[OwnedF
         yield from _nested(owner, below, getattr(field.read, "fields", ()))
 
 
-def _fields_of(stages: Sequence[ModuleType]) -> list[Field]:
+def _fields_of(stages: Sequence[StageFile]) -> list[Field]:
     return [field for stage in stages for field in stage.FIELDS]
 
 
@@ -142,11 +148,11 @@ def _root(top: Value, written: str | None, environ: Mapping[str, str]) -> str:
 
 def _dry_run(top: Value, environ: Mapping[str, str]) -> bool:
     """True where the environment wants a dry run; the file may want one all the same."""
-    wanted = environ.get(dry_run.VARIABLE, "").strip().lower()
+    wanted = environ.get(DRY_RUN, "").strip().lower()
     if wanted not in ("", "0", "false", "no", "1", "true", "yes"):
         # Whoever sets it wants nothing to be sent: a word that is not understood must not start a real run.
-        what = f"the environment variable {dry_run.VARIABLE} is neither 1 nor 0"
-        top.findings.add(ERROR, (), what, f"Write {dry_run.VARIABLE}=1, or unset it.")
+        what = f"the environment variable {DRY_RUN} is neither 1 nor 0"
+        top.findings.add(ERROR, (), what, f"Write {DRY_RUN}=1, or unset it.")
     return wanted in ("1", "true", "yes")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..catalog import meta_tools
 from ..catalog.entries import PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog, Way
@@ -20,10 +20,12 @@ from ..errors import EXPIRED, INVALID_PARAMS, RESOURCE_NOT_FOUND, Cancelled, Req
 from ..pipeline import call as calls
 from ..pipeline.call import Call, Complete, Context, Failed, InputRequired, Outcome
 from ..pipeline.chain import Chain
-from ..pipeline.results import Results
 from ..wire.messages import encode
 from .ports import Journal, Servers
 from .questions import Questions
+
+if TYPE_CHECKING:
+    from ..pipeline.results import Results
 
 Room = Callable[[Mapping[str, Any], Context, int], Awaitable[Outcome]]
 
@@ -262,12 +264,9 @@ class Gateway:
 
     def may_follow(self, uri: str, server: str, target: str, context: Context) -> Outcome | None:
         """None where the host may be told of changes of a resource, else why not: whoever may not read it may not."""
-        number = self.number()
-        refused = self._chain.judge(
-            Call(number, calls.RESOURCE, server, uri, target, {"uri": target}, {}, context)
-        )
+        refused = self._chain.judge(Call(0, calls.RESOURCE, server, uri, target, {"uri": target}, {}, context))
         if refused is not None and self._journal is not None:
-            self._journal.request("resources/subscribe", {"uri": uri}, number, refused, self._journal.now())
+            self._journal.request("resources/subscribe", {"uri": uri}, 0, refused, self._journal.now())
         return refused
 
     async def ways(self, uri: str) -> tuple[Way, ...]:

@@ -92,9 +92,11 @@ def call_text(call: Call, stateless: bool, client: Mapping[str, Any], token: int
         if value is arguments:
             call.text = text
             return b'{"arguments":%s,%s' % (text.encode("utf-8", "surrogatepass"), encode(params)[1:])
-    written = encode(arguments)
+    # Written apart, because whoever keeps the journal wants this text as well.
+    written, name = encode(arguments), encode(params.pop("name"))
     call.text = written.decode("ascii")
-    return b'%s,"arguments":%s}' % (encode(params)[:-1], written)
+    rest = encode(params)
+    return b'{"name":%s,"arguments":%s%s' % (name, written, b"}" if len(rest) == 2 else b"," + rest[1:])
 
 
 def greeting(answer: Result | ErrorAnswer, *, stateless: bool) -> Greeting | None:

@@ -10,14 +10,16 @@ The three rules that hold for all calls live here and nowhere else, so that no s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..catalog.facts import NO_FACTS, Facts
 from ..errors import clip
 from ..record import NamedTuple
 from .approval import Office
 from .call import RESOURCE, Call, Complete, Failed, InputRequired, Outcome, Refused
-from .results import Results
+
+if TYPE_CHECKING:
+    from .results import Results
 
 MOST_PLANS = 20_000
 

@@ -4,7 +4,7 @@ Rule 1: to allow, a line is only taken apart where every shell would agree; what
         lines is left whole.
 Rule 2: to deny, each reading counts: cut with and without regard for quotes, with what stands before a command
         (`sudo`, `timeout 5`, `X=1`, `sh -c`) and without, with quotes and escapes and undone.
-Rule 3: everything is bounded: a line with more in it than `MOST` raises `TooMuch`.
+Rule 3: everything is bounded: a line with more in it than `MOST`, or than there is effort for, raises `TooMuch`.
 """
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from ..lazy import Pattern
+from .effort import Effort, TooMuch
 
 MOST = 20_000
 """Commands in one text."""
@@ -25,7 +26,9 @@ RUNNERS = frozenset({"timeout", "time", "nice", "nohup", "stdbuf", "command", "b
 ANY_RUNNERS = RUNNERS | {
     "xargs", "sudo", "doas", "env", "exec", "eval", "setsid", "ionice", "chrt", "taskset", "unbuffer", "busybox",
     "nocorrect", "sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "su", "cmd", "cmd.exe", "powershell", "pwsh",
-    "coproc", "then", "do", "else", "elif", "if", "while", "until", "!", "{", "(", "&", "call", "start",
+    "coproc", "then", "do", "else", "elif", "if", "while", "until", "!", "{", "(", "&", "call", "start", "trap",
+    "watch", "strace", "ltrace", "flock", "parallel", "chroot", "nsenter", "unshare", "pkexec", "runuser", "script",
+    "systemd-run", "fakeroot", "toybox", "caffeinate", "chronic", "numactl", "prlimit", "proot", "firejail", "ssh",
 }
 """The same for rules that forbid, which look past everything that may start a command."""
 _SAFE_VARIABLES = frozenset({
@@ -40,17 +43,22 @@ _CUT = r"(?P<cut>[;&|\n\r()`{}]+|\$\(|[<>]\()"
 _UNQUOTED = Pattern(rf"(?:{_QUOTED})|{_CUT}|[^\\'\";&|\n\r()`{{}}$<>]+|.", re.DOTALL)
 _OUTSIDE_SINGLE = Pattern(rf"\\.|'[^']*'|{_CUT}|[^\\';&|\n\r()`{{}}$<>]+|.", re.DOTALL)
 _CUTS = Pattern(r"[;&|\n\r()`{}]+|\$\(|[<>]\(")
+_HANDED_ON = Pattern(r"(?<=\s)-(?:[a-z]{0,4}c|exec|execdir|ok|okdir|Command)\s+")
+"""Options behind which a command stands, whoever takes them: `find -exec`, `su root -c`."""
+_REDIRECTED = Pattern(r"(?:\d{1,3}|&)?(?<!<)(?:>>?|<(?!<))[&|]?(?!\()[ \t]*[^\s;&|<>()'\"`]+")
+_QUOTED_SIGNS = "\\'\";&|\n\r()`{}$<>"
+_UNDONE = Pattern(r"[\\'\"^]+")
 _QUOTES = Pattern(r"\$'((?:[^'\\]|\\.)*)'|'([^']*)'|\$?\"((?:[^\"\\]|\\.)*)\"|\\(.)|['\"\\]", re.DOTALL)
 _ESCAPES = Pattern(r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|(.))", re.DOTALL)
 _BACKSLASH = Pattern(r"\\(.)", re.DOTALL)
-_EMPTY = Pattern(r"\$[@*]|\$\{[^{}]*\}")
+_EMPTY = Pattern(r"\$(?:[@*]|[A-Za-z_]\w*|\{[^{}]*\})")
 _SPACES = Pattern(r"\$IFS(?:\$\d)?|\$\{IFS[^{}]*\}")
 _BRACES = Pattern(r"\{([^{}\s]*,[^{}\s]*)\}")
 _SETTLED = Pattern(r"(?<!&)[;&]\s*\Z")
 _WORD = Pattern(rf"\s*((?:{_QUOTED}|[^\s\\'\"]+|.)+?)(?=\s|$)", re.DOTALL)
 _VARIABLE = Pattern(r"[A-Za-z_]\w*\+?=")
 _REDIRECTION = Pattern(r"\d*(?:[<>]{1,2}|&>)[&|]?")
-_NUMBER = Pattern(r"\+?\d[\d.]*[smhd]?")
+_NUMBER = Pattern(r"\+?\.?\d[\d.]*[smhd]?")
 _UNSURE = Pattern(r"[\x00-\x08\x0a-\x1f\x7f`<>(){}]|\$[({'\"\[]|[^\x00-\x7f]*[\u2028\u2029\u0085]")
 _SIGNS = re.compile(r"[;&|\n\r()`{}$<>'\"\\=/^!@]|\.(?:exe|cmd|bat|com)\b|\t")
 _SAFE_VARIABLE = Pattern(r"([A-Za-z_]\w*)=[\w.,:@%+-]*\s+", re.ASCII)
@@ -58,10 +66,6 @@ _RUN = Pattern(
     r"(?:timeout(?:\s+(?:-k\s*|-s\s*|--signal=|--kill-after=)\w+|\s+(?:-v|--foreground|--preserve-status))*\s+[\d.]+[smhd]?"
     r"|nice(?:\s+(?:-n\s*)?-?\d+)?|stdbuf(?:\s+-[ioe]\s*\w+)*|time(?:\s+-p)?|nohup|command|builtin|noglob|xargs)"
     r"(?:\s+--)?\s+(?!-)", re.ASCII)
-
-
-class TooMuch(ValueError):
-    """A text that has too many commands to be told apart."""
 
 
 def parts(line: str, *, windows: bool = False) -> list[str] | None:
@@ -107,28 +111,60 @@ def may_hold_more(text: str) -> bool:
     return _SIGNS.search(text) is not None or text.lstrip().partition(" ")[0] in ANY_RUNNERS
 
 
-def told(text: str, *, windows: bool = False) -> Iterator[str]:
+def told(text: str, *, windows: bool = False, effort: Effort | None = None) -> Iterator[str]:
     """Every command that a line might start, each once, in its readings."""
     seen: set[str] = set()
+    effort = effort or Effort()
     text = text.replace("\\\r\n", "").replace("\\\n", "")
-    spaced = _SPACES.sub(" ", text) if "$" in text else text
-    for form in dict.fromkeys((text, spaced, _EMPTY.sub("", spaced) if "$" in text else text)):
-        for piece in _cut(form):
+    for form in _forms(text, effort):
+        for piece in _cut(form, effort):
+            effort.spend(8 + 0.05 * len(piece) + _undone(piece))
             for reading in _readings(piece, windows):
                 if reading not in seen:
                     if len(seen) >= MOST * 4:
                         raise TooMuch(f"a text holds more than {MOST} commands")
+                    effort.spend(2)
                     seen.add(reading)
                     yield reading
 
 
-def _cut(text: str) -> Iterator[str]:
+def needs(rule: str) -> tuple[str, ...]:
+    """What has to stand in a long text for a rule of this text to be about any command in it (`letters_of`)."""
+    return tuple(dict.fromkeys(_UNDONE.sub(" ", rule).replace("*", " ").split()))
+
+
+def letters_of(text: str) -> str | None:
+    """A text without anything that a shell undoes in the middle of a word, twice: with its variables and without; None
+    where that cannot be told. Where it lacks what a rule needs, the rule is about no command in the text."""
+    if "$'" in text:
+        return None
+    text = _UNDONE.sub("", text.replace("\\\r\n", "").replace("\\\n", ""))
+    return f"{text}\n{_EMPTY.sub('', text)}" if "$" in text else text
+
+
+def _forms(text: str, effort: Effort) -> tuple[str, ...]:
+    """The text, with variables that may be a space as one, without those that may be empty, without redirections."""
+    forms = {text: None}
+    if "$" in text:
+        effort.spend(0.3 * text.count("$") + 0.01 * len(text))
+        spaced = _SPACES.sub(" ", text)
+        forms[spaced] = forms[_EMPTY.sub("", spaced)] = None
+    if "<" in text or ">" in text:
+        for form in tuple(forms):
+            effort.spend(0.3 * (form.count("<") + form.count(">")) + 0.03 * len(form))
+            forms[_REDIRECTED.sub(" ", form)] = None
+    return tuple(forms)
+
+
+def _cut(text: str, effort: Effort) -> Iterator[str]:
     """The pieces of a text between signs that end a command, with and without regard for quotes."""
+    effort.spend(0.03 * len(text))
     naive = [piece.strip() for piece in _CUTS.split(text)]
     if len(naive) > MOST:
         raise TooMuch(f"a text holds more than {MOST} commands")
     yield from naive
     for pattern in (_UNQUOTED, _OUTSIDE_SINGLE) if "'" in text or '"' in text or "\\" in text else ():
+        effort.spend(0.6 * sum(map(text.count, _QUOTED_SIGNS)))
         start = 0
         for piece in pattern.finditer(text):
             if piece["cut"]:
@@ -138,6 +174,14 @@ def _cut(text: str) -> Iterator[str]:
     if "{" in text and "," in text:
         for braces in _BRACES.finditer(text):
             yield braces[1].replace(",", " ")
+    if " -" in text or "\t-" in text or "\n-" in text:
+        for each in _HANDED_ON.finditer(text):
+            yield text[each.end() :].lstrip("'\"")
+
+
+def _undone(text: str) -> float:
+    """What it costs to undo the quotes of a text."""
+    return 1.5 * (text.count("'") + text.count('"') + text.count("\\"))
 
 
 def _readings(piece: str, windows: bool) -> Iterator[str]:

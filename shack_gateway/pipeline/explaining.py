@@ -19,7 +19,7 @@ from .approval import Office
 from .call import PROMPT, RESOURCE, TOOL, Call, Complete, Context, Failed, InputRequired, Outcome, Refused
 from .chain import Chain, HookRun, Ports, Program, Seal, Stage
 from .stages.hooks import Hooks
-from .tools import HOST, OURS
+from .tools import HOST, OURS, is_glob
 
 IDLE, PASSES, CHANGES, REFUSES, ASKS, ANSWERS, BREAKS, UNREACHED = (
     "idle", "passes", "changes", "refuses", "asks", "answers", "breaks", "unreached")
@@ -210,6 +210,8 @@ class Meant(NamedTuple):
     call: Call | None
     listed: bool = False
     note: str = ""
+    is_ours: bool = False
+    """A tool of the gateway's own."""
 
 
 class Known(NamedTuple):
@@ -238,7 +240,10 @@ def meant(name: str, arguments: dict[str, Any], known: Known) -> Meant:
                              "" if shown else "no host is shown it, as it is refused whatever its arguments are")
     for spelling in spellings:
         if spelling in meta_tools.NAMES or spelling == meta_tools.READ_RESULT:
-            return Meant(None, note=f"`{spelling}` is answered by the gateway itself; no server is called")
+            note = f"`{spelling}` is answered by the gateway itself; no server is called"
+            return Meant(None, note=note, is_ours=True)
+        if spelling in servers:
+            return Meant(None, note=f"it is a server; its tools are called `{clip(joined(spelling, ''), 80)}...`")
         owners = [server for server in servers if spelling.startswith(joined(server, ""))]
         if owners:
             return _unlisted(max(owners, key=len), spelling, arguments, known)
@@ -255,6 +260,9 @@ def _unlisted(server: str, name: str, arguments: dict[str, Any], known: Known) -
     unseen = known.unseen(server, target)
     if unseen or target in catalog.gone.get(server, ()):
         return Meant(None, note=unseen or "it is hidden by the configuration")
+    if not target or is_glob(target) or "(" in target:
+        what = "a pattern or a rule" if target else "the beginning of a name"
+        return Meant(None, note=f"it is {what}; wanted is the name of one tool, and its arguments as JSON behind it")
     if target == READ:
         uri = arguments.get("uri")
         if not isinstance(uri, str) or not uri:

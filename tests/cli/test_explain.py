@@ -20,7 +20,7 @@ from shack_gateway.pipeline.stages import ORDER
 
 LONG = "a_tool_with_a_name_that_is_far_too_long_for_any_of_the_hosts_that_there_are"
 SAID = (ROOT / "shack_gateway" / "docs" / "commands.md").read_text(encoding="utf-8")
-STAGES = [module.__name__.rpartition(".")[2] for module in ORDER]
+STAGES = [file.name for file in ORDER]
 POLICY: dict[str, Any] = {
     "permissions": {"deny": ["files__delete", "files__write(secret:*)", "mcp__shack__files__resources/read(mem://no)"],
                     "ask": ["files__move"]},
@@ -251,8 +251,12 @@ UNKNOWN = [
     ("files__move", "`servers.files.rename` has it called `files__shift`"),
     ("new__shrink", "hidden by `shrink` in `servers.new.exclude`"),
     ("off__x", "is disabled"),
-    ("shack_list_tools", "answered by the gateway itself"),
-    ("shack__read_result", "answered by the gateway itself"),
+    ("files", "it is a server; its tools are called `files__...`"),
+    ("mcp__new", "it is a server; its tools are called `new__...`"),
+    ("files__", "it is the beginning of a name"),
+    ("new__", "it is the beginning of a name"),
+    ("new__*", "it is a pattern or a rule"),
+    ("files__write(secret:*)", "it is a pattern or a rule"),
 ]
 
 
@@ -262,6 +266,14 @@ def test_what_the_host_does_not_know_is_said_to_be_unknown(explain: Explainer, n
     assert found["verdict"] == "unknown" and why in found["note"] and found["steps"] == []
     code, out, _ = explain.run(name)
     assert code == 1 and f"`{name}` is unknown to the host\n" in out and why in out
+
+
+@pytest.mark.parametrize("name", ["shack_list_tools", "mcp__shack__shack_list_servers", "shack__read_result"])
+def test_a_tool_of_the_gateway_is_not_said_to_be_unknown(explain: Explainer, name: str) -> None:
+    found = explain.json(name)
+    assert (found["verdict"], found["sent"], found["steps"]) == ("answered", None, [])
+    code, out, _ = explain.run(name)
+    assert code == 1 and "is answered by the gateway itself" in out and "unknown" not in out
 
 
 def test_a_server_whose_lists_are_not_known_is_judged_all_the_same(explain: Explainer) -> None:
@@ -318,6 +330,12 @@ def test_hooks_are_run_and_what_they_said_is_told(explain: Explainer) -> None:
 
 
 @posix
+def test_a_stage_that_has_nothing_to_say_again_says_no_more_than_again(explain: Explainer) -> None:
+    _, out, _ = explain.run("files__write", '{"a": 1}', guardrails=[{"tool": "files__read", "contains": "x"}],
+                            injections=[{"tool": "files__write", "set": {"b": 2}}])
+    assert re.search(r"^  guardrails +passes +again$", out, re.MULTILINE), out
+
+
 def test_what_a_hook_changed_is_judged_again(explain: Explainer) -> None:
     line = hook(explain.folder, answers(updatedInput={"path": "secret/key"}))
     found = explain.json("files__write", '{"path": "a"}', pre_tool_hook=line)
@@ -374,6 +392,7 @@ WRONG = [
 def test_wrong_arguments_are_a_wrong_command_line(explain: Explainer, text: str, why: str) -> None:
     code, out, err = explain.run("files__read", text)
     assert (code, out) == (2, "") and f"error: the arguments {why}" in err
+    assert """write for example '{"path": "a"}'""" in err or "deeply" in why
 
 
 def test_arguments_may_come_from_standard_input(explain: Explainer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,6 +405,7 @@ def test_without_a_name_there_is_nothing_to_explain(explain: Explainer) -> None:
     code, out, err = explain.run()
     assert (code, out) == (2, "") and "a name is needed" in err
     assert explain.run("files__read", "{}", "{}")[0] == 2
+    assert explain.run("")[0] == 2
 
 
 def test_a_configuration_that_cannot_be_used_explains_nothing(explain: Explainer) -> None:

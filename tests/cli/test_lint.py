@@ -100,11 +100,14 @@ LINE = [
     ("hook # why", ["hook"]),
     ("\n  hook\n", ["hook"]),
     ("hook && other", ["hook"]),
+    ("exec ./hook.sh x", ["./hook.sh", "x"]),
+    ("A=1 exec hook", ["hook"]),
     # From here on nobody can be sure.
     ("", []), ("   ", []), ("# nothing", []), ("A=1", []), ("$NONE", []), ("$SPACED x", []), ("$(which hook)", []),
     ("`which hook`", []), ('"$(which hook)"', []), ("./*.sh", []), ("~bob/hook", []), ("'open", []), ('"open', []),
     ("if true; then hook; fi", []), ("cd /x && ./hook.sh", []), ("{ hook; }", []), ("(hook)", []),
-    ("exec ./hook.sh", []), ("hook\\", []), ("! hook", []), ("[ -e x ] && hook", []), ("echo '{}'", []),
+    ("exec -a x ./hook.sh", []), ("exec", []), ("exec >log", []),
+    ("hook\\", []), ("! hook", []), ("[ -e x ] && hook", []), ("echo '{}'", []),
     ("${DIR%/*}/hook", []), ("$1", []), (">log hook", []), ("; hook", []), ("./a?.sh", []),
 ]
 
@@ -407,6 +410,86 @@ def test_servers_under_their_other_name_have_their_lines(place: Path) -> None:
     config = written(place, WIDE.replace('"servers"', '"mcpServers"'))
     found = said(config, place, catalog(config))
     assert [line for line, _ in found][:4] == ["5", "6", "8", "10"]
+
+
+STRANGE = """{
+  "workspace_root": "work",
+  "servers": {"files": {"command": "x"}, "web": {"command": "x"}},
+  "limits": [{"tool": "files__*", "calls_per_minute": 5}, {"tool": "*__read", "calls_per_minute": 5},
+    {"tool": "flies__*", "calls_per_minute": 5},
+    {"tool": "mcp__wbe", "calls_per_minute": 5}],
+  "guardrails": [
+    {"tool": "flies__read", "contains": "x"}],
+  "injections": [
+    {"tool": "wbe__f?tch", "set": {"a": 1}}],
+  "sandbox": {"exempt": ["web__fetch:route",
+    "wbe__fetch:route"]},
+  "hidden": ["files__no"],
+  "hooks": {
+    "PreToolUse": [
+      {"matcher": "mcp__files__.*|mcp__flies__.*", "hooks": [{"command": "true"}]},
+      {"matcher": "^mcp__wbe", "hooks": [{"command": "true"}]},
+      {"matcher": "mcp__files__read, flies__read", "hooks": [{"command": "true"}]},
+      {"hooks": [{"command": "true",
+        "if": "mcp__wbe__fetch(x:*)"}]},
+      {"matcher": "mcp__fi?les", "hooks": [{"command": "true", "if": "web__fetch(x:*)"}]},
+      {"matcher": "mcp__(flies|files)__", "hooks": [{"command": "true"}]},
+      {"matcher": "mcp__shack__web__.*", "hooks": [{"command": "true"}]},
+      {"matcher": "_(write|edit)|mcp__.*__read", "hooks": [{"command": "true"}]},
+      {"matcher": "*", "hooks": [{"command": "true"}]}],
+    "Elicitation": [
+      {"matcher": "flies", "hooks": [{"command": "true"}]},
+      {"matcher": "web|flies", "hooks": [{"command": "true"}]}]}
+}"""
+
+
+def test_what_is_about_a_server_that_there_is_not_is_said_without_any_list(place: Path) -> None:
+    found = said(written(place, STRANGE), place)
+    assert [(line, re.findall("`([^`]*)`", text)[0]) for line, text in found] == [
+        ("5", "limits[2].tool"), ("6", "limits[3].tool"), ("8", "guardrails[0].tool"), ("10", "injections[0].tool"),
+        ("12", "sandbox.exempt[1]"), ("16", "hooks.PreToolUse[0].matcher"), ("17", "hooks.PreToolUse[1].matcher"),
+        ("18", "hooks.PreToolUse[2].matcher"), ("20", "hooks.PreToolUse[3].hooks[0].if"),
+        ("27", "hooks.Elicitation[0].matcher")]
+    assert found[0][1].endswith("no server is named `flies`; did you mean `files`?")
+
+
+def test_without_any_server_nothing_is_said_of_their_tools(place: Path) -> None:
+    text = STRANGE.replace('{"files": {"command": "x"}, "web": {"command": "x"}}', "{}")
+    assert said(written(place, text), place) == []
+
+
+UNFIT = [
+    ("mcp__files__read", ()), ("mcp__files__raed", ("mcp__files__raed",)), ("files__read|web__fecth", ("web__fecth",)),
+    ("mcp__files__re.*", ()), ("mcp__files__x.*", ("mcp__files__x.*",)), ("__(fetch|nothing)$", ()),
+    ("__nothing$", ("__nothing$",)), ("mcp__files__resources/read", ()), ("mcp__shack__web__fetch", ()), ("*", ()),
+    ("mcp__flies__read", ("mcp__flies__read",)),
+]
+
+
+@pytest.mark.parametrize("matcher, wanted", UNFIT, ids=[matcher for matcher, _ in UNFIT])
+def test_a_matcher_that_fits_nothing_that_is_listed_is_said(
+    place: Path, matcher: str, wanted: tuple[str, ...]
+) -> None:
+    servers = {"files": {"command": "x"}, "web": {"command": "x"}}
+    config = written(place, {"servers": servers, "hooks": {"PreToolUse": [
+        {"matcher": matcher, "hooks": [{"command": "true"}]}]}})
+    found = said(config, place, catalog(config))
+    assert [f"`{word}`" in text for (_, text), word in zip(found, wanted)] == [True] * len(wanted)
+    assert len(found) == len(wanted)
+    assert said(config, place, catalog(config, unknown="files")) == (found if "flies" in matcher else [])
+
+
+@posix
+@pytest.mark.parametrize("words", [["check"], ["explain", "files__read"]], ids=" ".join)
+def test_a_configuration_in_a_named_pipe_is_read_once(place: Path, words: list[str]) -> None:
+    """With a finding, which is to be told with its line."""
+    os.mkfifo(place / "pipe")
+    text = json.dumps({"workspace_root": "work", "pre_tool_hook": "./nothing", "servers": {"files": {"command": "x"}}})
+    with subprocess.Popen([sys.executable, "-m", "shack_gateway", *words, "--config", "pipe"], cwd=place,
+                          env={**environ(place), "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) as asked:
+        (place / "pipe").write_text(text, encoding="utf-8")
+        out, _ = asked.communicate(timeout=20)
+    assert (b"does not exist" if words == ["check"] else b"pre_tool_hook") in out
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

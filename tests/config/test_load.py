@@ -6,7 +6,6 @@ import os
 import random
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from shack_gateway.config.fields import Field, text
 from shack_gateway.config.keys import REDACTED
 from shack_gateway.config.load import MOST_BYTES, Config, every_field, load
 from shack_gateway.errors import ConfigError, Problem
+from shack_gateway.pipeline.stages import StageFile
 
 ENVIRON = {"HOME": "/home/u"}
 
@@ -46,9 +46,9 @@ def test_the_smallest_configuration_has_every_default(tmp_path: Path) -> None:
         "request_timeout_secs": 30, "max_call_secs": 600, "start_timeout_secs": 30, "list_wait_secs": 5,
         "probe_timeout_secs": 5, "drain_secs": 3, "inherit_env": (), "log_level": "info", "page_size": 1000,
         "ttl_ms": 0, "max_server_line_bytes": 16 << 20, "max_host_line_bytes": 64 << 20, "max_open_calls": 1024,
-        "max_tool_name": 64, "catalog_cache": True, "servers": (), "redact_fields": REDACTED, "pre_tool_hook": "",
-        "post_tool_hook": "",
+        "max_tool_name": 64, "catalog_cache": True, "servers": (), "redact_fields": REDACTED,
     }
+    assert "pre_tool_hook" not in config.settings
     assert {key: config.settings[key] for key in wanted} == wanted
 
 
@@ -74,7 +74,8 @@ def test_a_configuration_of_0_1_0_is_taken_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("permissions", [None, {}])
 def test_no_permissions_in_either_form_allow_everything(tmp_path: Path, permissions: Any) -> None:
     config = good(tmp_path, {"workspace_root": str(tmp_path), "permissions": permissions})
-    assert not config.settings["permissions"] or config.settings["permissions"]["default_decision"] == "allow"
+    permissions = config.settings.get("permissions")
+    assert not permissions or permissions["default_decision"] == "allow"
 
 
 def test_servers_may_be_called_as_hosts_call_them(tmp_path: Path) -> None:
@@ -294,14 +295,17 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
 # Stages
 
 
-def fake_stage(name: str, *fields: Field) -> ModuleType:
-    module = ModuleType(f"stages.{name}")
-    module.FIELDS = fields  # type: ignore[attr-defined]
-    return module
+class FakeStage(StageFile):
+    """A stage's file that exists in a test only."""
+
+    def __init__(self, name: str, *fields: Field, always: bool = True) -> None:
+        super().__init__(name, *([] if always else [field.key for field in fields]))
+        self.FIELDS = fields
+        self.check = lambda top, settings: None
 
 
 def test_a_stage_brings_its_own_keys(tmp_path: Path) -> None:
-    stage = fake_stage("colours", Field("colour", text, "blue", "The colour.", "string"))
+    stage = FakeStage("colours", Field("colour", text, "blue", "The colour.", "string"))
     path = write(tmp_path, {"workspace_root": str(tmp_path), "colour": "red"})
     assert load(path, {}, stages=[stage]).settings["colour"] == "red"
     assert [owned.key for owned in every_field([stage]) if owned.owner == "colours"] == ["colour"]
@@ -310,6 +314,16 @@ def test_a_stage_brings_its_own_keys(tmp_path: Path) -> None:
     path = write(tmp_path, {"workspace_root": str(tmp_path), "color": 5})
     with pytest.raises(ConfigError, match="`color` is not a key"):
         load(path, {}, stages=[stage])
+
+
+def test_a_stage_that_has_nothing_to_do_has_no_settings_and_its_keys_are_known_all_the_same(tmp_path: Path) -> None:
+    stage = FakeStage("colours", Field("colour", text, "blue", "The colour.", "string"), always=False)
+    del stage.FIELDS  # whoever reads it would import the file
+    for content in ({}, {"colour": None}):
+        config = load(write(tmp_path, {"workspace_root": str(tmp_path), **content}), {}, stages=[stage])
+        assert "colour" not in config.settings and config.warnings == ()
+    with pytest.raises(ConfigError, match="Did you mean `colour`"):
+        load(write(tmp_path, {"workspace_root": str(tmp_path), "color": 5}), {}, stages=[stage])
 
 
 def test_no_two_owners_have_one_key() -> None:
@@ -321,10 +335,13 @@ def test_no_two_owners_have_one_key() -> None:
 def test_every_default_is_what_its_own_reader_would_take(tmp_path: Path) -> None:
     """Written out in full, the defaults are a configuration without a finding."""
     content = {owned.key: owned.field.default for owned in every_field()
-               if "." not in owned.key and owned.field.default is not None and owned.key != "sandbox_exempt"}
-    config = good(tmp_path, {**content, "workspace_root": str(tmp_path), "sandbox_exempt": []})
+               if "." not in owned.key and owned.field.default is not None}
+    content |= {"workspace_root": str(tmp_path), "sandbox_exempt": [], "hooks": {}}
+    config = good(tmp_path, content)
     assert (config.warnings, config.downs) == ((), ())
-    assert config == good(tmp_path, {"workspace_root": str(tmp_path)})
+    bare = good(tmp_path, {"workspace_root": str(tmp_path)})
+    assert config._replace(settings={}) == bare._replace(settings={})
+    assert {**config.settings, "journal": True} == {**config.settings, **bare.settings}
 
 
 # Whatever the file holds

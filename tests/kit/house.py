@@ -309,6 +309,7 @@ def no_cycles(house: House) -> list[str]:
 def light_start(house: House) -> list[str]:
     """What `serve` imports costs little."""
     ways, reached = ["app", *(name for name in ("cli.serve", "__main__") if name in house.modules)], set()
+    ways += [name for name in house.modules if name.startswith("pipeline.stages.")]  # imported where they are used
     while ways:
         name = ways.pop()
         if name in reached or name not in house.modules:

@@ -1,27 +1,21 @@
 """The rules of the chain: fail closed, judge what is sent, seal what leaves."""
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kit.corridor import Road, call, complete, refused, run
+from kit.host import ROOT
 from shack_gateway.errors import Cancelled
 from shack_gateway.pipeline.call import Call, Complete, Failed, InputRequired, Outcome, Refused
 from shack_gateway.pipeline.chain import Chain, Stage
-from shack_gateway.pipeline.stages import (
-    ORDER,
-    dry_run,
-    guardrails,
-    hooks,
-    injections,
-    limits,
-    masking,
-    permissions,
-    profiles,
-    sandbox,
-)
+from shack_gateway.pipeline.stages import ORDER, StageFile, hooks, masking, permissions, sandbox
 
 
 class Step(Stage):
@@ -273,9 +267,24 @@ def test_who_cannot_bear_the_end_of_a_call_does_not_spoil_it() -> None:
 
 
 def test_the_stages_stand_in_the_order_of_the_house() -> None:
-    assert list(ORDER) == [
-        profiles, limits, sandbox, permissions, guardrails, injections, hooks, dry_run, masking,
+    assert [file.name for file in ORDER] == [
+        "profiles", "limits", "sandbox", "permissions", "guardrails", "injections", "hooks", "dry_run", "masking",
     ]
+
+
+@pytest.mark.parametrize("file", ORDER, ids=lambda file: file.name)
+def test_a_stage_that_is_not_always_there_is_known_by_all_its_keys(file: StageFile) -> None:
+    assert not file.keys or file.keys == tuple(field.key for field in file.FIELDS)
+
+
+def test_a_configuration_without_policy_imports_no_stage_that_it_does_not_use(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"workspace_root": str(tmp_path)}))
+    code = ("import sys; from shack_gateway.config.load import load; from shack_gateway import app\n"
+            f"app.stages(load({str(path)!r}, {{}}), app.Ports('/', str, None, print))\n"
+            "print(*(name for name in sys.modules if name.startswith('shack_gateway.pipeline.stages.')))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert sorted(name.rpartition(".")[2] for name in done.stdout.split()) == ["masking", "sandbox"]
 
 
 def test_gates_are_the_stages_that_only_judge() -> None:

@@ -170,6 +170,7 @@ PASSES = [
     says({"continue": True}), says({"decision": "approve"}), says({"suppressOutput": True, "systemMessage": "hello"}),
     says({"reason": "just so"}), says({"stopReason": "never mind"}), says({"terminalSequence": "x"}),
     says({"of a newer version": {}}), HookRun(0, "", "a word on stderr"), says("é ✓ \t\r\n"),
+    says("\x1b[1;32m✓\x1b[0m 3 files \x1b[01;31m\x1b[Kpainted\x1b[m\x1b[K"),
 ]
 PASSES_PRE = [
     pre(), pre(permissionDecision="allow"), pre(permissionDecision="allow", permissionDecisionReason="x"),
@@ -222,7 +223,8 @@ FAILS: list[tuple[HookRun, str]] = [
     (HookRun(0, "", "", "wrote more than 65536 bytes to its standard output"), "it wrote more than"),
     (HookRun(0, "\ufffd", "", garbled=True), "its output is not UTF-8"),
     (HookRun(0, '{"a": "\ufffd"}', "", garbled=True), "its output is not UTF-8"),
-    (says("\x00\x01"), "its output holds control characters"), (says("ok \x1b[31m"), "its output holds control"),
+    (says("\x00\x01"), "its output holds control characters"), (says("ok \x1b[2J"), "its output holds control"),
+    (says("\x1b]0;title\x07"), "its output holds control"), (says("\x1b[31mred\x1b"), "its output holds control"),
     (says("a\x7f"), "its output holds control"), (says("\x9b"), "its output holds control"),
     (says("{"), "its output is no JSON: "), (says("{} {}"), "its output is no JSON: "),
     (says('{"a": NaN}'), "its output is no JSON: "), (says("{'a': 1}"), "its output is no JSON: "),
@@ -454,11 +456,54 @@ TEXT = {"type": "text", "text": "x"}
     ("x", {"content": [TEXT]}), ("", {"content": [{"type": "text", "text": ""}]}), ([TEXT], {"content": [TEXT]}),
     ([], {"content": []}), ({"content": [TEXT]}, {"content": [TEXT]}),
     ({"content": [], "structuredContent": {"b": 2}}, {"content": [], "structuredContent": {"b": 2}}),
-    ({"stdout": "é"}, {"content": [{"type": "text", "text": '{"stdout": "é"}'}]}),
-    ({}, {"content": [{"type": "text", "text": "{}"}]}),
+    ({"stdout": "é"}, {"content": [{"type": "text", "text": '{"stdout": "é"}'}], "structuredContent": {"stdout": "é"}}),
+    ({}, {"content": [{"type": "text", "text": "{}"}], "structuredContent": {}}),
 ], ids=lambda each: json.dumps(each)[:40])
 def test_a_result_is_replaced_and_nothing_of_the_old_one_stays(key: str, given: Any, made: dict[str, Any]) -> None:
     assert value_of(Way(POST, post(**{key: given})).run()) == made
+
+
+@pytest.mark.parametrize("given, structured", [
+    ({"n": 5}, {"n": 5}), ('{"n": 5}', {"n": 5}), (' {"n": 5}\n', {"n": 5}), ("black", None), ("[5]", None),
+    ('{"n": NaN}', None), ([TEXT], None), ({"content": []}, None),
+    ({"content": [], "structuredContent": {"n": 6}}, {"n": 6}),
+], ids=str)
+def test_an_object_in_place_of_a_structured_result_is_one(given: Any, structured: Any) -> None:
+    """Clients of the SDKs refuse a result without one where the tool has an `outputSchema`."""
+    old = complete({"content": [TEXT], "structuredContent": {"n": 1}})
+    made = value_of(Way(POST, post(updatedToolOutput=given), answer=old).run())
+    assert made.get("structuredContent") == structured and "content" in made
+    assert made["content"] != [TEXT] or given == [TEXT]
+
+
+IMAGE = {"type": "image", "data": "AA==", "mimeType": "image/png"}
+LINK = {"type": "resource_link", "uri": "u", "name": "n"}
+RESOURCES = [{"uri": "u", "text": "t"}, {"uri": "u", "blob": "AA=="}]
+
+
+@pytest.mark.parametrize("value", [
+    {"content": [{"type": "text"}]}, {"content": [{"type": "text", "text": 5}]}, {"content": [{**IMAGE, "data": None}]},
+    {"content": [{"type": "image", "data": "AA=="}]}, {"content": [{**LINK, "name": 1}]}, {"content": ["x"]},
+    {"content": [{"type": "resource"}]}, {"content": [{"type": "resource", "resource": {"uri": "u"}}]},
+    {"content": [{"type": "resource", "resource": "u"}]}, {"content": [], "isError": "yes"},
+    {"content": [], "_meta": "x"}, {"content": [], "structuredContent": "x"},
+    {"content": [], "structuredContent": None},
+], ids=str)
+def test_a_result_that_hosts_would_stumble_over_is_the_hooks_failure(value: Any) -> None:
+    for output in (value, value["content"]) if value["content"] else (value,):
+        assert "gave no result" in refused(Way(POST, post(updatedToolOutput=output)).run()).text
+
+
+def test_every_kind_of_block_may_stand_in_a_result() -> None:
+    embedded = [{"type": "resource", "resource": each} for each in RESOURCES]
+    blocks = [TEXT, IMAGE, {**IMAGE, "type": "audio"}, LINK, *embedded, {"type": "of a later revision", "beam": 1}]
+    value = {"content": blocks, "isError": False, "_meta": {"x": 1}, "structuredContent": {}}
+    assert value_of(Way(POST, post(updatedToolOutput=value)).run()) == value
+
+
+def test_a_stateless_result_may_have_any_structure() -> None:
+    old = Complete(b'{"resultType":"complete","content":[]}', stateless=True)
+    assert value_of(Way(POST, post(updatedToolOutput={"content": [], "structuredContent": [1]}), answer=old).run())
 
 
 def test_the_newer_of_the_two_keys_wins() -> None:
@@ -477,6 +522,8 @@ def test_a_replaced_result_is_an_error_still_unless_the_hook_says_otherwise() ->
     (RESOURCE, "x", {"contents": [{"uri": "read", "text": "x"}]}),
     (RESOURCE, {"contents": [{"uri": "u", "text": "y"}]}, {"contents": [{"uri": "u", "text": "y"}]}),
     (RESOURCE, {"content": []}, None), (RESOURCE, [TEXT], None), (PROMPT, {"messages": [5]}, None),
+    (PROMPT, {"messages": [{"role": "user"}]}, None), (RESOURCE, [{"uri": "u"}], None),
+    (RESOURCE, RESOURCES, {"contents": RESOURCES}),
     (PROMPT, "x", {"messages": [{"role": "user", "content": TEXT}]}),
     (PROMPT, {"messages": [], "description": "d"}, {"messages": [], "description": "d"}),
 ], ids=str)

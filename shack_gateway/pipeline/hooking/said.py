@@ -25,7 +25,8 @@ MOST_STRING = 10_000
 """Characters of one text that a hook says."""
 BY_CODE = "blocked by hook (exit code 2)"
 BY_HOOK = "blocked by hook"
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"(?!\x1b\[[\d;:]*[mK])[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""What no text holds; colours are let be: many programs paint whatever they print."""
 
 
 class NotLaidDown(ValueError):

@@ -13,12 +13,9 @@ from ...config.fields import Field, flag, usable
 from ..call import TOOL, Call, Complete, Outcome
 from ..chain import Ports, Stage
 
-VARIABLE = "SHACK_DRY_RUN"
-"""The environment variable that switches it on as well; `config/load.py` reads it."""
-
 FIELDS: tuple[Field, ...] = (
     Field("dry_run", flag, False, "`true` calls only tools that say that they only read (`readOnlyHint`); calls of all "
-          f"others are answered with what would have been sent. `{VARIABLE}=1` does the same.", "true or false"),
+          "others are answered with what would have been sent. `SHACK_DRY_RUN=1` in the environment does the same.", "true or false"),
 )
 
 

@@ -56,9 +56,10 @@ def build(settings: Mapping[str, Any], ports: Ports) -> Stage | None:
 
 def commands(settings: Mapping[str, Any]) -> list[tuple[str, Program]]:
     """Everything that hooks may run, each with its place in the configuration."""
-    found = [(key, Program(settings[key].strip())) for key in (PRE_KEY, POST_KEY) if settings[key].strip()]
+    lines = [(key, settings.get(key, "").strip()) for key in (PRE_KEY, POST_KEY)]
     folder = settings.get("workspace_root") or ""
-    return found + [(handler.place, program(handler, folder)) for handler in settings["hooks"]]
+    return [(key, Program(line)) for key, line in lines if line] + [
+        (handler.place, program(handler, folder)) for handler in settings.get("hooks", ())]
 
 
 def deputy(stages: Sequence[Stage]) -> Deputy | None:

@@ -238,7 +238,7 @@ class Profiles(Stage):
 def shape(settings: Mapping[str, Any], servers: Mapping[str, ServerShape]) -> Shape | None:
     """What the owner wants seen of all servers; None where that is everything. `servers` are those with a shape."""
     chosen = layers(settings)
-    hidden = [*settings["hidden"], *(name for layer in chosen for name in layer.read.get("hidden", ()))]
+    hidden = [*settings.get("hidden", ()), *(name for layer in chosen for name in layer.read.get("hidden", ()))]
     permissions = settings.get("permissions") or {}
     deny = [*permissions.get("deny", ()), *(rule for layer in chosen for rule in layer.read.get("deny", ()))]
     refused = [rule.tool for rule in deny if rule.match == ANY]
