@@ -32,7 +32,7 @@ from .host.stdio import stderr_fd, take
 from .log import Log, redactor
 from .pipeline.approval import Office
 from .pipeline.chain import Chain, Ports, Stage
-from .pipeline.stages import ORDER, hooks, limits, masking, permissions, profiles
+from .pipeline.stages import HOOKS, LIMITS, ORDER, PERMISSIONS, PROFILES, masking
 from .pipes import Outbox, Reader, Writer
 from .record import NamedTuple
 from .resolve import realpath
@@ -143,15 +143,15 @@ def stages(config: Config, ports: Ports) -> list[tuple[str, Stage | None]]:
 def shape(config: Config) -> Shape | None:
     """What the owner wants seen of the servers; None where that is everything."""
     settings, own = config.settings, {spec.name: spec.shape for spec in config.servers if spec.shape is not None}
-    if not (own or profiles.is_wanted(settings) or permissions.is_wanted(settings)):
+    if not (own or PROFILES.is_wanted(settings) or PERMISSIONS.is_wanted(settings)):
         return None
-    found: Shape | None = profiles.shape(settings, own)
+    found: Shape | None = PROFILES.shape(settings, own)
     return found
 
 
 def kept_results(config: Config, loop: asyncio.AbstractEventLoop) -> Results | None:
     """Where results are kept that are cut; None where none are."""
-    if not (limits.is_wanted(config.settings) and limits.cuts_results(config.settings)):
+    if not (LIMITS.is_wanted(config.settings) and LIMITS.cuts_results(config.settings)):
         return None
     found: Results = import_module(".pipeline.results", __package__).Results(loop.time, os.urandom)
     return found
@@ -252,7 +252,7 @@ class Serving:
             instructions=lambda: instructions(gateway.progressive, house.fleet.instructions),
             later=loop.call_later,
             question_secs=settings["question_secs"],
-            deputy=hooks.deputy(built) if hooks.is_wanted(settings) else None,
+            deputy=HOOKS.deputy(built) if HOOKS.is_wanted(settings) else None,
         )
         house.fleet.listener = self.session
         self._reader = Reader(loop, fds[0], self.session.on_bytes, self._host_ended, house.outbox)

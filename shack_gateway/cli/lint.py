@@ -17,6 +17,8 @@ from ..config.fields import show
 from ..config.load import Config
 from ..errors import Problem, clip
 from ..lazy import Pattern
+from ..pipeline.arguments import subject_key
+from ..pipeline.grammar import DOMAIN
 from ..pipeline.hooking.handlers import ELICITATION, Handler
 from ..pipeline.rules import ALLOW, ASK, DENY, unmatched
 from ..pipeline.stages import profiles
@@ -159,8 +161,10 @@ def _idle(config: Config, known: _Known) -> Iterator[Note]:
                 place = show(("servers", spec.name, "tool_timeouts", tool))
                 yield Note(place, f"`{place}` is about no tool that the server lists", "Write its own name of a tool.")
     yield from _idle_rules("permissions", config.settings.get("permissions"), known)
+    yield from _parameters("permissions", config.settings.get("permissions"), catalog)
     for layer in profiles.layers(config.settings):
         yield from _idle_rules(show(("profiles", layer.name)), layer.read, known)
+        yield from _parameters(show(("profiles", layer.name)), layer.read, catalog)
     for place, pattern in (*_patterns(config), *_conditions(config)):
         if known.judges(pattern) and not known.means_some(pattern):
             yield Note(place, f"`{place}` means no tool that any server lists: `{clip(pattern, MOST_SHOWN)}`",
@@ -175,6 +179,24 @@ def _idle_rules(above: str, read: Mapping[str, Any] | None, known: _Known) -> It
         if known.judges(section[kind][at].tool) and _may_mean(section[kind][at].tool, known.servers):
             place = f"{above}.{kind}[{at}]"
             yield Note(place, f"`{place}`: {what}", EXPLAIN)
+
+
+def _parameters(above: str, read: Mapping[str, Any] | None, catalog: Catalog) -> Iterator[Note]:
+    """Rules `tool(param:value)` that are not about the argument that they name: it is the subject, or misspelt."""
+    for kind in (DENY, ASK, ALLOW):
+        for at, rule in enumerate((read or {}).get(kind) or ()):
+            if not rule.param or rule.match == DOMAIN:
+                continue
+            means, place = named(rule.tool), f"{above}.{kind}[{at}]"
+            there = [catalog.facts(entry.server, entry.target).arguments for entry in catalog.tools
+                     if means(entry.verbatim) or means(entry.name)]
+            there = [arguments for arguments in there if arguments]
+            near = hint(rule.param, frozenset[str]().union(*there)) if rule.value != "*" else ""
+            if there and all(subject_key(arguments) == rule.param for arguments in there):
+                yield Note(place, f"`{place}` is a text to be found there: `{clip(rule.param, 80)}` is the subject of the "
+                           "tool, and so no parameter", f"Write `{clip(f'{rule.tool}({rule.value})', MOST_SHOWN)}`.")
+            elif near and not any(rule.param in arguments for arguments in there):
+                yield Note(place, f"`{place}` is about no argument `{clip(rule.param, 80)}` of the tool{near}", EXPLAIN)
 
 
 class _Known:

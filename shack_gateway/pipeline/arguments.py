@@ -18,6 +18,8 @@ DEPTH = 200
 """Levels of objects and lists in each other; arguments that go deeper are refused."""
 
 VALUE, KEY, LIST = "value", "key", "list"
+_WALKED = frozenset((str, list, dict))
+"""Types in which texts are; of other values there may be millions."""
 
 PATH, SUBJECT = 1, 2
 """What a key says of the texts below it: they name files; permission rules look at them."""
@@ -64,14 +66,16 @@ def leaves(arguments: dict[str, Any]) -> Iterator[Leaf]:
             _check(depth)
             if len(node) > 1 and all(isinstance(element, str) for element in node):
                 yield LIST, " ".join(node), own, above, trail
-            stack += [(element, own, above, (trail, at), depth + 1) for at, element in enumerate(node)]
+            stack += [(element, own, above, (trail, at), depth + 1) for at, element in enumerate(node)
+                      if type(element) in _WALKED]
         elif isinstance(node, dict):
             _check(depth)
             for key, value in node.items():
                 below = (trail, key)
                 yield KEY, key, own, above, below
-                says = key_says(key)
-                stack.append((value, says, above | says, below, depth + 1))
+                if type(value) in _WALKED:
+                    says = key_says(key)
+                    stack.append((value, says, above | says, below, depth + 1))
 
 
 def _check(depth: int) -> None:

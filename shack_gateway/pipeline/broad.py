@@ -15,8 +15,9 @@ from typing import Any
 
 from .arguments import LIST, PATH, SUBJECT, invocations, key_says, key_word, leaves, subject_key
 from .call import RESOURCE, Call
-from .commands import ANY_RUNNERS, may_hold_more, told
+from .commands import ANY_RUNNERS, letters_of, may_hold_more, needs, told
 from .domains import Domains, hosts
+from .effort import LEAF, LONG, Effort, folding, following
 from .globs import Table
 from .grammar import ANY, DOMAIN, EXACT, PATTERN, WORD, Rule
 from .letters import folded, plain_letters
@@ -26,15 +27,18 @@ from .spellings import Spellings
 
 _ONE_SPELLING = re.compile(r"[A-Za-z0-9_,?+#-]+(?: [A-Za-z0-9_,?+#-]+)*")
 """A text in which nothing can be undone, cut or read in another way, if no word of `commands.RUNNERS` begins it."""
+_MAYBE_ADDRESS = re.compile(r"[/\\@:%]|[^\x00-\x7f]")
 _SHORT = 256
+MOST_NEEDS = 64
+"""Rules of which it is looked first whether a long text can hold what they are about."""
 _ADDRESS_WORDS = frozenset({"url", "uri", "href", "link", "host", "hostname", "domain", "site", "endpoint", "origin"})
 
 
 class Broad:
     """The forbidding or asking rules about one tool."""
 
-    __slots__ = ("_about_json", "_domains", "_known", "_one_spelling", "_params", "_places", "_spellings", "_table",
-                 "any", "some")
+    __slots__ = ("_about_json", "_domains", "_known", "_needs", "_one_spelling", "_params", "_places", "_spellings",
+                 "_table", "any", "some")
 
     def __init__(self, rules: Iterable[Rule], spellings: Spellings, known: frozenset[str] = frozenset()) -> None:
         """`known` are the arguments that the tool's schema names."""
@@ -47,6 +51,8 @@ class Broad:
         self._params = parameters([rule for rule in scoped if not known or is_parameter(rule, known)])
         spelt = [entry for rule in texts for entry in _spelt(rule, spellings)]
         self._table = Table(spelt)
+        few = len(texts) <= MOST_NEEDS and not spellings.workspace.windows
+        self._needs = [needs(folded(rule.text)) for rule in texts if rule.match != DOMAIN] if few else None
         patterns = [rule for rule in texts if has_places(rule, below=True)]
         self._places = Places(patterns, spellings, below=True) if patterns else None
         domains = [(rule.text, rule) for rule in texts if rule.match == DOMAIN]
@@ -92,22 +98,27 @@ class Broad:
         return not self._looks_at_json(arguments), None
 
     def _thoroughly(self, call: Call) -> Rule | None:
+        effort, size = Effort(), 0.0
         for kind, text, _, above, trail in leaves(call.arguments):
-            if self._domains is not None:
-                rule = self._of_hosts(hosts(text, bare=_is_address(trail)))
+            effort.spend(LEAF)
+            size += 1 + 0.02 * len(text)
+            if self._domains is not None and (_MAYBE_ADDRESS.search(text) or _is_address(trail)):
+                rule = self._of_hosts(text, effort, bare=_is_address(trail))
                 if rule is not None:
                     return rule
             if above & SUBJECT:
                 is_path = bool(above & PATH)
-                rule = self._of_text(text, call.server, path=is_path and kind is not LIST, globs=not is_path)
-                rule = rule or (None if is_path else self._of_commands(text))
+                rule = self._of_text(text, call.server, effort, path=is_path and kind is not LIST, globs=not is_path)
+                rule = rule or (None if is_path else self._of_commands(text, effort))
                 if rule is not None:
                     return rule
         for line in invocations(call.arguments):
-            rule = self._of_text(line, call.server, path=False) or self._of_commands(line)
+            effort.spend(4)
+            rule = self._of_text(line, call.server, effort, path=False) or self._of_commands(line, effort)
             if rule is not None:
                 return rule
         if self._looks_at_json(call.arguments):
+            effort.spend(size)
             return self._of_any(_json_texts(call.arguments))
         return None
 
@@ -119,29 +130,39 @@ class Broad:
 
     def _resource(self, call: Call) -> Rule | None:
         """A resource's subject is its URI, as the host wrote it and as its server does."""
+        effort = Effort()
         for uri in dict.fromkeys((call.target, call.name)):
-            rule = self._of_text(uri, call.server, path=True)
+            rule = self._of_text(uri, call.server, effort, path=True)
             if rule is None and self._domains is not None:
-                rule = self._of_hosts(hosts(uri))
+                rule = self._of_hosts(uri, effort)
             if rule is not None:
                 return rule
         return None
 
-    def _of_text(self, text: str, server: str, *, path: bool, globs: bool = True) -> Rule | None:
+    def _of_text(
+        self, text: str, server: str, effort: Effort, *, path: bool, globs: bool = True
+    ) -> Rule | None:
         places = None
+        effort.spend(5 + 3 * folding(text))
         if len(text) <= LONGEST and (path or (self._places is not None and looks(text))):
+            forms = 1 + 4 * (".." in text or "%" in text or "\\" in text or not text.isascii())
+            effort.spend(forms * len(self._spellings.workspace.folders(server)) * following(text))
             places = self._spellings.places(text, server)
         rule = self._of_any(self._spellings.of_text(text, server, path=path, places=places), globs=globs)
         if rule is None and self._places is not None and places:
             rule = next((found for place in places if (found := self._places.of(place))), None)
         return rule
 
-    def _of_commands(self, text: str) -> Rule | None:
+    def _of_commands(self, text: str, effort: Effort) -> Rule | None:
         folds = self._spellings.folds
-        if not self._table.some or not (folds or may_hold_more(plain_letters(text))):
+        effort.spend(folding(text))
+        plain = plain_letters(text)
+        if not self._table.some or not (folds or may_hold_more(plain)):
+            return None
+        if len(plain) > LONG and not self._may_hold(plain, effort):
             return None
         windows = self._spellings.workspace.windows
-        for each in told(plain_letters(text), windows=windows):
+        for each in told(plain, windows=windows, effort=effort):
             line = folded(each).strip()
             if windows:
                 line = line.replace("\\", "/").lower()
@@ -150,6 +171,23 @@ class Broad:
                 return rule
         return None
 
+    def _may_hold(self, text: str, effort: Effort) -> bool:
+        """False for a text that surely has no command in it that a rule is about."""
+        if self._needs is None:
+            return True
+        effort.spend(0.02 * len(text) + 0.2 * (text.count("'") + text.count('"') + text.count("\\") + text.count("$")))
+        letters = letters_of(text)
+        if letters is None:
+            return True
+        folds = self._spellings.folds
+        if folds:
+            letters = letters.casefold()
+        for words in self._needs:
+            effort.spend(0.001 * len(letters))
+            if all((word.casefold() if folds else word) in letters for word in words):
+                return True
+        return False
+
     def _of_any(self, texts: Iterable[str], *, globs: bool = True) -> Rule | None:
         for text in texts:
             rule = self._table.of(text, globs=globs)
@@ -157,9 +195,9 @@ class Broad:
                 return rule
         return None
 
-    def _of_hosts(self, found: Iterable[str]) -> Rule | None:
+    def _of_hosts(self, text: str, effort: Effort, *, bare: bool = False) -> Rule | None:
         assert self._domains is not None
-        for host in found:
+        for host in hosts(text, bare=bare, needles=self._domains.needles, effort=effort):
             rule: Rule | None = self._domains.of(host)
             if rule is not None:
                 return rule

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 
 from ..lazy import Pattern
-from .effort import Effort, TooMuch
+from .effort import Effort
+from .effort import TooMuch as TooMuch
 
 MOST = 20_000
 """Commands in one text."""
@@ -31,6 +32,8 @@ ANY_RUNNERS = RUNNERS | {
     "systemd-run", "fakeroot", "toybox", "caffeinate", "chronic", "numactl", "prlimit", "proot", "firejail", "ssh",
 }
 """The same for rules that forbid, which look past everything that may start a command."""
+_PLACED = frozenset({"flock", "ssh", "chroot", "su", "runuser", "proot"})
+"""Those that are told a file, a folder, a user or a machine before the command."""
 _SAFE_VARIABLES = frozenset({
     "LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "LINES", "CI",
     "NODE_ENV", "RUST_BACKTRACE", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "DEBIAN_FRONTEND", "GOOS", "GOARCH",
@@ -176,7 +179,9 @@ def _cut(text: str, effort: Effort) -> Iterator[str]:
             yield braces[1].replace(",", " ")
     if " -" in text or "\t-" in text or "\n-" in text:
         for each in _HANDED_ON.finditer(text):
-            yield text[each.end() :].lstrip("'\"")
+            end = _CUTS.search(text, each.end())
+            effort.spend(2)
+            yield text[each.end() : end.start() if end else None].lstrip("'\"")
 
 
 def _undone(text: str) -> float:
@@ -238,6 +243,8 @@ def _without_runners(line: str) -> Iterator[str]:
             after.add(found.start(1) + 1)
         elif program in ANY_RUNNERS or re.split(r"[/\\]", bare)[-1] in ANY_RUNNERS:
             after |= _after_options(line, found.end())
+            if program in _PLACED:
+                after |= _after_options(line, _next(line, found.end()))
         for place in after - seen:
             seen.add(place)
             todo.append(place)

@@ -7,10 +7,12 @@ Rule 2: to deny, every host that any reader might go to counts: readers differ o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from ..lazy import Pattern
+from .effort import LONG, Effort, folding
 from .letters import plain_letters
 
 _PLAIN = Pattern(r"https?://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.?|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?(?:[/?#][!-\[\]-~]*)?",
@@ -20,9 +22,12 @@ _CANDIDATE = Pattern(r"(?:[/\\]{2}|@|:[/\\]*)(\[[0-9a-f:.]{2,60}\]|[^/\\?#@:\s\"
                      re.IGNORECASE)
 """What may be a host: whatever stands behind slashes, a colon or an `@`. Runs do not overlap: the search is linear."""
 _BREAKS = Pattern(r"[\t\r\n]+")
-_PERCENT = Pattern(r"%([0-9A-Fa-f]{2})")
+_ESCAPED = Pattern(r"%[0-9A-Fa-f]{2}")
 _NUMBERS = Pattern(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}", re.IGNORECASE)
 LONGEST_HOST = 255
+MOST_NEEDLES = 16
+FOUND, FOREIGN = 1.5, 60.0
+"""What a host costs that is found in a text: one of ASCII letters, and one of others."""
 _DOTS = {0x3002: ".", 0xFF0E: ".", 0xFF61: ".", 0x2024: "."}
 def domain(written: str) -> str:
     """The host of a rule as it is compared: `example.com`, `*.example.com`, `*`; empty for what is none."""
@@ -38,21 +43,33 @@ def plain_host(address: str) -> str:
     return _compared(found[1]) if found and len(found[1]) <= LONGEST_HOST else ""
 
 
-def hosts(text: str, *, bare: bool = False) -> set[str]:
+def hosts(
+    text: str, *, bare: bool = False, needles: Iterable[str] = (), effort: Effort | None = None
+) -> Iterator[str]:
     """Every host that a reader might take out of a text; `bare` says that the text is an address even without a scheme.
+
+    Parts of a long text that hold none of the `needles` are left out.
     """
-    found: set[str] = set()
-    for form in _forms(text):
-        found.update([_compared(each[1]) for each in _CANDIDATE.finditer(form)])
-        if bare:
-            found.update([_compared(each[1]) for each in _CANDIDATE.finditer("//" + form.strip().lstrip("/\\"))])
-    return found - {""}
+    effort, seen = effort or Effort(), set()
+    for form in _forms(text, effort):
+        if needles and len(form) > LONG and not _holds(form, needles, effort):
+            continue
+        effort.spend(0.05 * len(form))
+        for whole in (form, "//" + form.strip().lstrip("/\\")) if bare else (form,):
+            for each in _CANDIDATE.finditer(whole):
+                effort.spend(0.5)
+                if each[1] not in seen:
+                    seen.add(each[1])
+                    effort.spend(FOUND if each[1].isascii() else FOREIGN)
+                    host = _compared(each[1])
+                    if host:
+                        yield host
 
 
 class Domains:
     """Rules about hosts, found by the host at the cost of its dots."""
 
-    __slots__ = ("_below", "_exact", "_every")
+    __slots__ = ("_below", "_every", "_exact", "needles")
 
     def __init__(self, rules: Iterable[tuple[str, Any]]) -> None:
         self._every: Any = None
@@ -65,6 +82,10 @@ class Domains:
                 self._below.setdefault(host[2:], rule)
             else:
                 self._exact.setdefault(host, rule)
+        plain = (*self._exact, *self._below)
+        few = self._every is None and len(plain) <= MOST_NEEDLES
+        self.needles = plain if few and all(map(_is_needle, plain)) else ()
+        """Of these one stands in every long text that a rule is about; empty where that is not known."""
 
     def of(self, host: str) -> Any:
         """The rule about a host, or None."""
@@ -75,18 +96,33 @@ class Domains:
         return rule
 
 
-def _forms(text: str) -> tuple[str, ...]:
+def _forms(text: str, effort: Effort) -> Iterator[str]:
     """The text as readers of addresses tidy it: without tabs and line ends, with escapes undone and plain letters."""
     forms = {text: None, _BREAKS.sub("", text): None}
-    if not text.isascii():
-        for form in tuple(forms):
-            forms[plain_letters(form)] = None
-    if "%" in text:
-        for form in tuple(forms):
-            for _ in range(3):
-                form = _PERCENT.sub(lambda escape: chr(int(escape[1], 16)), form)
-                forms[form] = None
-    return tuple(forms)
+    for form in tuple(forms):
+        effort.spend(folding(form))
+        forms[plain_letters(form)] = None
+    for form in tuple(forms) if "%" in text else ():
+        for _ in range(3):
+            if not _ESCAPED.search(form):
+                break
+            effort.spend(0.5 * form.count("%") + 0.05 * len(form))
+            form = unquote(form)
+            forms[plain_letters(form)] = forms[form] = None
+    yield from forms
+
+
+def _holds(text: str, needles: Iterable[str], effort: Effort) -> bool:
+    """True for a text in which one of the hosts may stand."""
+    effort.spend(0.02 * len(text) + folding(text))
+    plain = text.lower() if text.isascii() else (
+        plain_letters(plain_letters(text.translate(_DOTS)).casefold()).translate(_DOTS))
+    return any(needle in plain for needle in needles)
+
+
+def _is_needle(host: str) -> bool:
+    """False for a host that may be written in other letters than its own."""
+    return host.isascii() and "xn--" not in host and "[" not in host and not _NUMBERS.fullmatch(host)
 
 
 def _compared(host: str) -> str:

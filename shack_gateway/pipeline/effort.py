@@ -6,11 +6,11 @@ Rule 2: what would take more than there is left raises `TooMuch`, and whoever as
 """
 from __future__ import annotations
 
-BUDGET = 200_000.0
+BUDGET = 150_000.0
 """What one judgement may cost."""
-LEAF = 0.8
+LEAF = 1.2
 """What looking at one text costs, whatever it is."""
-PLACE, STEP = 35.0, 5.0
+PLACE, STEP = 45.0, 5.0
 """What following a path costs, and each folder on it."""
 LONG = 2048
 """Characters from which on it pays to look first whether a text can be meant at all."""

@@ -19,6 +19,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -72,6 +73,8 @@ class Book:
         self._dropped, self._whole = 0, 0
         self._notes: list[tuple[str, Mapping[str, Any]]] = []
         """Rows of our own that could not be written yet."""
+        self._worn: list[str] = []
+        """Files that are to be removed once it is written that they are."""
         self._pause, self._again = 0.0, 0.0
         self._said: set[str] = set()
 
@@ -96,27 +99,35 @@ class Book:
             self._trouble(error)
 
     def settle(self) -> None:
-        """Have the first line count every row, and see that the file is still there."""
+        """Have the first line count every row, and see that the file is still there, as we wrote it."""
         if self._fd < 0:
             return
         try:
-            if self._counted != self._n:
+            if self._linked and not (self._is_there() and os.fstat(self._fd).st_size >= self._end):
+                self._notes.append(("lost", {"file": self._name, "rows": self._n, "last": self._hash}))
+                self._leave()
+                self._tell("its file was removed, replaced or cut while it was written; another one is begun")
+            elif self._counted != self._n:
                 _write_at_start(self._fd, header(self._n, self._hash), self._end)
                 self._counted = self._n
-            if self._linked and os.fstat(self._fd).st_nlink == 0:
-                self._notes.append(("lost", {"file": self._name, "rows": self._n}))
-                self._leave()
-                self._tell("its file was removed while it was written; another one is begun")
         except OSError as error:
             self._trouble(error)
 
     def close(self) -> None:
         """The last row is written."""
+        self.settle()
         if self._dropped or self._notes:
             self._pause = 0.0
             self.write(())
-        self.settle()
+            self.settle()
         self._leave()
+
+    def _is_there(self) -> bool:
+        """False where the file that we write to is no longer the one of its name."""
+        try:
+            return os.path.samestat(os.fstat(self._fd), os.lstat(os.path.join(self._folder, self._name)))
+        except FileNotFoundError:
+            return False
 
     def _make_ready(self) -> None:
         """Have a file that rows can be written to, with all that we ourselves have to say first; raises OSError."""
@@ -133,6 +144,8 @@ class Book:
             self._put([self._row("dropped", {"rows": self._dropped})])
             self._dropped = 0
         self._whole = 0
+        while self._worn:
+            _remove(os.path.join(self._folder, self._worn.pop()))
 
     def _begin(self) -> None:
         """Open the first file, or another one where there is none any more."""
@@ -140,7 +153,6 @@ class Book:
             now = self._clock()
             stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
             self._stem = f"{stamp}{int(now % 1 * 1000):03d}Z-{os.getpid()}"
-        _own_folder(self._folder)
         while True:
             try:
                 fd = self._create(self._part + 1)
@@ -166,6 +178,7 @@ class Book:
 
     def _create(self, part: int) -> int:
         """A new file with nothing but its first line."""
+        _own_folder(self._folder)               # which may have been replaced since
         path = os.path.join(self._folder, self._file(part))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         fd = os.open(path, flags, 0o600)
@@ -184,17 +197,21 @@ class Book:
         self._fd, self._part, self._name = fd, part, self._file(part)
         self._n, self._hash, self._end, self._counted = 0, START, HEADER, 0
         self._limit = self._bounds.max_bytes
-        self._linked = os.fstat(fd).st_nlink > 0  # some file systems do not count names
+        self._linked = self._is_there()         # some file systems do not number their files
 
     def _introduce(self) -> None:
-        """Say what there is beside this file, and remove what is too old or too much; raises OSError."""
+        """Say what there is beside this file, and what of it is too old or too much; raises OSError.
+
+        It is said before it is removed: were we killed in between, files would be missing that nobody had spoken of.
+        """
         others = [name for name in listed(self._folder) if name != self._name]
         witnessed = [{"file": name, "rows": rows, "hash": last} for name in others[: -WITNESSED - 1 : -1]
                      for rows, last in (state(os.path.join(self._folder, name)),)]
         self._put([self._row("open", {"file": self._name, "part": self._part, "others": witnessed})])
-        removed = prune(self._folder, others, self._bounds, self._clock())
-        if removed:
-            self._notes.append(("pruned", {"files": removed}))
+        worn = outworn(self._folder, others, self._bounds, self._clock())
+        if worn:
+            self._notes.append(("pruned", {"files": worn}))
+            self._worn = worn[::-1]
 
     def _put(self, rows: Sequence[str]) -> None:
         """Write rows; where that fails, keep those that are whole (`_whole` of them), and raise OSError."""
@@ -309,10 +326,10 @@ def state(path: str) -> tuple[int, str]:
         os.close(fd)
 
 
-def prune(folder: str, names: Sequence[str], bounds: Bounds, now: float) -> list[str]:
-    """Remove the oldest of these files as far as they are too old, too much or too many; never one that is written to.
+def outworn(folder: str, names: Sequence[str], bounds: Bounds, now: float) -> list[str]:
+    """The oldest of these files as far as they are too old, too much or too many; never one that is written to.
 
-    `names` are oldest first; gives those that are gone now.
+    `names` are oldest first.
     """
     files: list[tuple[str, int, float]] = []
     for name in names:
@@ -322,17 +339,17 @@ def prune(folder: str, names: Sequence[str], bounds: Bounds, now: float) -> list
             continue                            # removed at this very moment
         if stat.S_ISREG(status.st_mode) and not is_foreign(status):
             files.append((name, status.st_size, status.st_mtime))
-    total, count, removed = sum(size for _, size, _ in files), len(files) + 1, []
+    total, count, worn = sum(size for _, size, _ in files), len(files) + 1, []
     for name, size, changed in files:
         old = now - changed > bounds.keep_days * 86400
-        if (old or total > bounds.keep_bytes or count > MOST_FILES) and _remove(os.path.join(folder, name)):
+        if (old or total > bounds.keep_bytes or count > MOST_FILES) and _is_let_go(os.path.join(folder, name)):
             total, count = total - size, count - 1
-            removed.append(name)
-    return removed
+            worn.append(name)
+    return worn
 
 
-def _remove(path: str) -> bool:
-    """Remove the file, unless somebody writes to it; False where it stays."""
+def _is_let_go(path: str) -> bool:
+    """False while somebody writes to the file; who has let it go never takes it up again. On Windows nobody knows."""
     try:
         fd = open_to_read(path)
     except OSError:
@@ -340,17 +357,18 @@ def _remove(path: str) -> bool:
     try:
         if sys.platform != "win32":
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(path)
+        return True
     except OSError:
         return False
     finally:
         os.close(fd)
-    if sys.platform == "win32":
-        try:
-            os.unlink(path)                     # an open file cannot be removed there
-        except OSError:
-            return False
-    return True
+
+
+def _remove(path: str) -> None:
+    """Remove the file, unless somebody writes to it (Windows removes no open file)."""
+    if _is_let_go(path):
+        with suppress(OSError):
+            os.unlink(path)
 
 
 def _lock(fd: int) -> None:

@@ -299,8 +299,11 @@ def _hear(scan: _Scan, body: bytes, line: bytes) -> None:
         for each in others if isinstance(others, list) else ():
             if isinstance(each, dict) and isinstance(each.get("file"), str) and isinstance(each.get("rows"), int):
                 scan.named.append((each["file"], each["rows"], str(each.get("hash"))))
-    elif event in ("next", "lost") and isinstance(name, str):
+    elif event == "next" and isinstance(name, str):
         scan.named.append((name, 0, START))
+    elif event == "lost" and isinstance(name, str):
+        rows = found.get("rows")
+        scan.named.append((name, rows if isinstance(rows, int) else 0, str(found.get("last"))))
     elif event == "pruned" and isinstance(found.get("files"), list):
         scan.pruned.update(each for each in found["files"] if isinstance(each, str))
     elif event == "dropped" and isinstance(found.get("rows"), int):

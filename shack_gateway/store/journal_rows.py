@@ -151,7 +151,10 @@ class Rows:
                 # A file's content, as a rule: its length is told as it stands here, without its escapes.
                 more += len(value) - LONG
                 arguments = {**arguments, key: value[:LONG]}
-        text = encode(arguments).decode()
+        try:
+            text = encode(arguments).decode()
+        except (ValueError, RecursionError):    # what JSON cannot say is never sent; that it was refused is told
+            return 0, ""
         return len(text) + more, text[: self._argument_chars]
 
     def _outcome(self, outcome: Outcome | None) -> tuple[str, str]:
@@ -174,8 +177,9 @@ class Rows:
         return f',"{key}":{encode_basestring_ascii(self._cleaned(text[:MOST_TEXT]))}' if text else ""
 
     def _cleaned(self, text: str) -> str:
-        if self._unseen is not None:
-            self._unseen.append(text)
+        unseen = self._unseen                   # one read: a thread may write our own rows
+        if unseen is not None:
+            unseen.append(text)
             return text
         return self._mask(text) if self._suspect(text) else text
 

@@ -458,6 +458,28 @@ def test_without_any_server_nothing_is_said_of_their_tools(place: Path) -> None:
     assert said(written(place, text), place) == []
 
 
+PARAMETERS = [
+    ("files__run(command:rm*)", "the subject of the tool", "Write `files__run(rm*)`."),
+    ("files__run(command:*)", "the subject of the tool", "Write `files__run(*)`."),
+    ("mcp__files__run(branhc:main)", "no argument `branhc` of the tool; did you mean `branch`?", ""),
+    ("files__run(branch:main)", "", ""), ("files__run(npm:*)", "", ""), ("files__run(git log:*)", "", ""),
+    ("files__run(https://x.example/:*)", "", ""), ("files__run(branhc:*)", "", ""), ("files__read(path:x)", "", ""),
+    ("files__*(branch:main)", "", ""),
+]
+
+
+@pytest.mark.parametrize("rule, wanted, fix", PARAMETERS, ids=[rule for rule, _, _ in PARAMETERS])
+def test_a_parameter_that_a_tool_does_not_take_is_said(place: Path, rule: str, wanted: str, fix: str) -> None:
+    """`read` has no schema, and of a beginning (`npm:*`) nobody knows whether it was meant for a parameter."""
+    schema = '{"type":"object","properties":{"command":{"type":"string"},"branch":{"type":"string"}}}'
+    tools = f'{{"tools":[{{"name":"run","inputSchema":{schema}}},{{"name":"read","inputSchema":{{}}}}]}}'
+    known = Catalog({"files": Listing(read_page(TOOL, tools).items, ())})
+    config = written(place, {"servers": {"files": {"command": "x"}}, "permissions": {"deny": [rule]}})
+    found = [problem for problem in lint(config, environ(place), known) if problem.what.startswith("`permissions")]
+    assert [wanted in problem.what and fix in problem.fix for problem in found] == [True] * bool(wanted)
+    assert "permissions.deny[0]" in "".join(problem.what for problem in found) or not wanted
+
+
 UNFIT = [
     ("mcp__files__read", ()), ("mcp__files__raed", ("mcp__files__raed",)), ("files__read|web__fecth", ("web__fecth",)),
     ("mcp__files__re.*", ()), ("mcp__files__x.*", ("mcp__files__x.*",)), ("__(fetch|nothing)$", ()),

@@ -434,7 +434,8 @@ def stage_contract(house: House) -> list[str]:
     table = house.modules.get("pipeline.stages")
     for node in ast.walk(table.tree) if table else ():
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and "ORDER" in ast.unparse(node).partition("=")[0]:
-            listed = {leaf.id for leaf in ast.walk(node.value) if isinstance(leaf, ast.Name)} if node.value else set()
+            names_in = [leaf.id for leaf in ast.walk(node.value) if isinstance(leaf, ast.Name)] if node.value else []
+            listed = {each.lower() for each in names_in}
     prefix = "pipeline.stages."
     files = {
         name[len(prefix) :]: module

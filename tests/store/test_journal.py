@@ -390,7 +390,7 @@ def test_a_file_that_is_removed_is_missed_and_another_is_begun(tmp_path: Path) -
     assert faults == [f"is missing: {second.name} names it"]
 
 
-def test_a_row_that_cannot_be_made_costs_itself(tmp_path: Path) -> None:
+def test_what_json_cannot_say_is_left_out_of_the_row(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     deep: dict[str, Any] = {}
     for _ in range(20_000):
@@ -398,7 +398,16 @@ def test_a_row_that_cannot_be_made_costs_itself(tmp_path: Path) -> None:
     desk.calls(1, deep=deep)
     desk.calls(1, turns=False, x=float("nan"))
     desk.calls(2)
-    assert len(rows(tmp_path, "call")) == 2 and sum(row["rows"] for row in rows(tmp_path, "dropped")) == 2
+    told = [(row.get("arguments"), row["argument_bytes"]) for row in rows(tmp_path, "call")]
+    assert told == [(None, 0)] * 2 + [(None, 2)] * 2 and not desk.said and not rows(tmp_path, "dropped")
+
+
+def test_a_row_that_breaks_costs_itself_and_is_counted(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for turns in (True, False):
+        desk.journal.event("server", {"text": {1}})  # a set is no JSON
+        desk.calls(2, turns)
+    assert len(rows(tmp_path, "call")) == 4 and sum(row["rows"] for row in rows(tmp_path, "dropped")) == 2
     assert len(desk.said) == 1
 
 

@@ -29,16 +29,16 @@ class StageFile(Module):
         return not self.keys or any(key in configured for key in self.keys)
 
 
-profiles = StageFile("profiles", "hidden", "profiles", "profile")
-limits = StageFile("limits", "limits")
-sandbox = StageFile("sandbox")
-permissions = StageFile("permissions", "permissions")
-guardrails = StageFile("guardrails", "guardrails")
-injections = StageFile("injections", "injections")
-hooks = StageFile("hooks", "pre_tool_hook", "post_tool_hook", "hooks", "hook_timeout_secs")
-dry_run = StageFile("dry_run", "dry_run")
-masking = StageFile("masking")
+PROFILES = StageFile("profiles", "hidden", "profiles", "profile")
+LIMITS = StageFile("limits", "limits")
+SANDBOX = StageFile("sandbox")
+PERMISSIONS = StageFile("permissions", "permissions")
+GUARDRAILS = StageFile("guardrails", "guardrails")
+INJECTIONS = StageFile("injections", "injections")
+HOOKS = StageFile("hooks", "pre_tool_hook", "post_tool_hook", "hooks", "hook_timeout_secs")
+DRY_RUN = StageFile("dry_run", "dry_run")
+MASKING = StageFile("masking")
 
 ORDER: tuple[StageFile, ...] = (
-    profiles, limits, sandbox, permissions, guardrails, injections, hooks, dry_run, masking,
+    PROFILES, LIMITS, SANDBOX, PERMISSIONS, GUARDRAILS, INJECTIONS, HOOKS, DRY_RUN, MASKING,
 )
