@@ -57,5 +57,5 @@ class Module:
         self._path = path
 
     def __getattr__(self, name: str) -> Any:
-        # With names to take out of it, `__import__` gives the module itself and not the package at the path's beginning.
+        # With names to take out of it, `__import__` gives the module itself, not the package at the path's beginning.
         return getattr(__import__(self._path, fromlist=(name,)), name)

@@ -193,7 +193,7 @@ def _parameters(above: str, read: Mapping[str, Any] | None, catalog: Catalog) ->
             there = [arguments for arguments in there if arguments]
             near = hint(rule.param, frozenset[str]().union(*there)) if rule.value != "*" else ""
             if there and all(subject_key(arguments) == rule.param for arguments in there):
-                yield Note(place, f"`{place}` is a text to be found there: `{clip(rule.param, 80)}` is the subject of the "
+                yield Note(place, f"`{place}` is compared as a text: `{clip(rule.param, 80)}` is the subject of the "
                            "tool, and so no parameter", f"Write `{clip(f'{rule.tool}({rule.value})', MOST_SHOWN)}`.")
             elif near and not any(rule.param in arguments for arguments in there):
                 yield Note(place, f"`{place}` is about no argument `{clip(rule.param, 80)}` of the tool{near}", EXPLAIN)

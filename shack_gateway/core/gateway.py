@@ -81,7 +81,8 @@ class Gateway:
             return refused
         except BaseException as error:
             if self._journal is not None and self._journal.last != number:  # it did not come as far as the corridor
-                broken = None if type(error) is Cancelled else Failed("internal", "the gateway broke; its log says more")
+                fault = Failed("internal", "the gateway broke; its log says more")
+                broken = None if type(error) is Cancelled else fault
                 self._note(method, params, number, broken, began)
             raise
 

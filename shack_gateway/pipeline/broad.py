@@ -70,15 +70,16 @@ class Broad:
             return self.any
         if call.kind == RESOURCE:
             return self._resource(call)
+        effort = Effort()
         if self._params:
-            rule = of_parameters(self._params, call.arguments, wide=True, guess=not self._known)
+            rule = of_parameters(self._params, call.arguments, wide=True, guess=not self._known, effort=effort)
             if rule is not None:
                 return rule
         if self._one_spelling:
             plain, rule = self._quickly(call.arguments)
             if plain:
                 return rule
-        return self._thoroughly(call)
+        return self._thoroughly(call, effort)
 
     def _quickly(self, arguments: dict[str, Any]) -> tuple[bool, Rule | None]:
         """(True, the rule) for arguments whose subjects are short plain texts, none of them a path; else False."""
@@ -97,12 +98,13 @@ class Broad:
                 return False, None
         return not self._looks_at_json(arguments), None
 
-    def _thoroughly(self, call: Call) -> Rule | None:
-        effort, size = Effort(), 0.0
+    def _thoroughly(self, call: Call, effort: Effort) -> Rule | None:
+        size = 0.0
         for kind, text, _, above, trail in leaves(call.arguments):
             effort.spend(LEAF)
             size += 1 + 0.02 * len(text)
-            if self._domains is not None and (_MAYBE_ADDRESS.search(text) or _is_address(trail)):
+            if self._domains is not None and (
+                    len(text) > LONG or _MAYBE_ADDRESS.search(text) or _is_address(trail)):
                 rule = self._of_hosts(text, effort, bare=_is_address(trail))
                 if rule is not None:
                     return rule
@@ -143,7 +145,7 @@ class Broad:
         self, text: str, server: str, effort: Effort, *, path: bool, globs: bool = True
     ) -> Rule | None:
         places = None
-        effort.spend(5 + 3 * folding(text))
+        effort.spend(5 + 3 * folding(text) + 2 * self._table.weight * len(text))
         if len(text) <= LONGEST and (path or (self._places is not None and looks(text))):
             forms = 1 + 4 * (".." in text or "%" in text or "\\" in text or not text.isascii())
             effort.spend(forms * len(self._spellings.workspace.folders(server)) * following(text))
@@ -163,6 +165,7 @@ class Broad:
             return None
         windows = self._spellings.workspace.windows
         for each in told(plain, windows=windows, effort=effort):
+            effort.spend(self._table.weight * len(each))
             line = folded(each).strip()
             if windows:
                 line = line.replace("\\", "/").lower()
@@ -234,7 +237,7 @@ def parameters(rules: Sequence[Rule]) -> dict[str, Table]:
 
 
 def of_parameters(
-    tables: dict[str, Table], arguments: dict[str, Any], *, wide: bool, guess: bool = False
+    tables: dict[str, Table], arguments: dict[str, Any], *, wide: bool, guess: bool = False, effort: Effort | None = None
 ) -> Rule | None:
     """The rule about a parameter that is there with such a value; `wide` reads a text in every spelling.
 
@@ -247,6 +250,8 @@ def of_parameters(
         if guess and param == subject_key((), arguments):
             continue
         texts = [value if isinstance(value, str) else json.dumps(value)]
+        if effort is not None:
+            effort.spend(2 + 2 * table.weight * len(texts[0]) + folding(texts[0]))
         if wide and isinstance(value, str):
             texts += [folded(value).strip()]
         elif wide and isinstance(value, float) and value.is_integer():

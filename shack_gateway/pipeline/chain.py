@@ -97,8 +97,8 @@ class Stage:
     gate = False
 
     def concerns(self, call: Call) -> bool:
-        """False where the stage has nothing to do with the tool that is called, whatever the arguments are, so that such
-        calls need not come here. Asked at the first call of a tool; may look at nothing but how it is called."""
+        """False where the stage has nothing to do with the tool that is called, whatever the arguments are, so that
+        such calls need not come here. Asked at the first call of a tool; may look at nothing but how it is called."""
         return True
 
     async def before(self, call: Call) -> Call | Outcome:

@@ -28,7 +28,7 @@ def anywhere(text: str, at: int) -> bool:
 class Table:
     """Texts, prefixes and patterns (`*` spans anything), each with its rule."""
 
-    __slots__ = ("_ends", "_exact", "_globs", "_prefixes", "some")
+    __slots__ = ("_exact", "_globs", "_prefixes", "some", "weight")
 
     def __init__(
         self, rules: Iterable[tuple[Rule, Iterable[str]]], loose: Ending = anywhere, word: Ending | None = None
@@ -50,6 +50,8 @@ class Table:
                     globs.append(Glob(rule, text, ending if rule.ends else None))
         self._prefixes = {first: tuple(tables.items()) for first, tables in prefixes.items()}
         self._globs = Globs(globs) if globs else None
+        self.weight = self._globs.weight if self._globs is not None else 0.0
+        """What looking at one character of a text costs (`effort.py`)."""
         self.some = bool(self._exact or prefixes or globs)
 
     def of(self, text: str, *, globs: bool = True) -> Rule | None:
@@ -118,7 +120,7 @@ class PathGlob(Glob):
 class Globs:
     """Many patterns, found by how a text begins, ends, or what it has in it."""
 
-    __slots__ = ("_grams", "_heads", "_rest", "_tails")
+    __slots__ = ("_grams", "_heads", "_rest", "_tails", "weight")
 
     def __init__(self, globs: Sequence[Glob]) -> None:
         heads, tails = (Counter([glob.chunks[end] for glob in globs]) for end in (0, -1))
@@ -139,6 +141,7 @@ class Globs:
                 self._rest.append(glob)
         self._heads = {first: tuple(tables.items()) for first, tables in by_head.items()}
         self._tails = {last: tuple(tables.items()) for last, tables in by_tail.items()}
+        self.weight = 0.002 * (len(self._rest) + min(len(self._grams), FEW)) + (0.7 if len(self._grams) > FEW else 0.0)
 
     def of(self, text: str) -> Rule | None:
         """The rule of the first pattern that the text is of."""
@@ -167,20 +170,20 @@ class Globs:
 
 
 class Expressions:
-    """Many regular expressions as one: which of them it was is found out after a hit only."""
+    """Many regular expressions for patterns, each compiled when a text has everything in it that its pattern says."""
 
-    __slots__ = ("_all", "_each")
+    __slots__ = ("_each",)
 
     def __init__(self, sources: Iterable[tuple[str, Rule]]) -> None:
-        self._each = tuple(sources)
-        together = "|".join([f"(?:{source})" for source, _ in self._each])
-        self._all = re.compile(together, re.DOTALL) if together else None
+        self._each = tuple((tuple(filter(None, rule.text.split("*"))), Pattern(source, re.DOTALL), rule)
+                           for source, rule in sources)
 
     def of(self, text: str) -> Rule | None:
         """The rule of the first expression that the whole text is of."""
-        if self._all is None or not self._all.fullmatch(text):
-            return None
-        return next((rule for source, rule in self._each if re.compile(source, re.DOTALL).fullmatch(text)), None)
+        for chunks, expression, rule in self._each:
+            if all(chunk in text for chunk in chunks) and expression.fullmatch(text):
+                return rule
+        return None
 
 
 _number = count()

@@ -19,6 +19,7 @@ from .broad import is_parameter, of_parameters, parameters
 from .call import RESOURCE, Call
 from .commands import behind, parts
 from .domains import Domains, plain_host
+from .effort import LEAF, Effort, following
 from .globs import Expressions, Table, star
 from .grammar import ANY, DOMAIN, EXACT, PATTERN, PREFIX, Rule
 from .paths import SURELY, climbs, looks, readings
@@ -64,7 +65,7 @@ class Narrow:
         self._domains = Domains([(rule.text, rule) for rule in texts if rule.match == DOMAIN])
 
     def match(self, call: Call) -> Rule | None:
-        """The rule that lets the call through; raises `RecursionError` for arguments that are nested too deep."""
+        """The rule that lets the call through; raises `RecursionError` or `TooMuch` where it cannot tell."""
         if self.any is not None or not self.some:
             return self.any
         if call.kind == RESOURCE:
@@ -80,7 +81,9 @@ class Narrow:
         subject, kind = arguments[key], _kind(key)
         rule = self._of(subject, kind, call.server)
         if rule is not None and len(arguments) > 1:
-            for text in _others(arguments, key, kind):
+            effort = Effort()
+            for text in _others(arguments, key, kind, effort):
+                effort.spend(5 + (2 * following(text) if kind == PLACE else 0.05 * len(text)))
                 if self._of(text, kind, call.server) is None:
                     return None
         return rule
@@ -155,7 +158,7 @@ def _kind(key: str) -> str:
     return COMMAND if key == "command" else ADDRESS if key == "url" else TEXT
 
 
-def _others(arguments: dict[str, Any], key: str, kind: str) -> Iterator[str]:
+def _others(arguments: dict[str, Any], key: str, kind: str, effort: Effort) -> Iterator[str]:
     """Every other text of the arguments under a key of the same kind as the subject's, at any depth."""
     word = key_word(key)
     if not any(isinstance(value, (list, dict)) for value in arguments.values()):
@@ -165,6 +168,7 @@ def _others(arguments: dict[str, Any], key: str, kind: str) -> Iterator[str]:
                 yield value
         return
     for what, text, own, above, trail in leaves(arguments):
+        effort.spend(LEAF)
         if what == LIST or trail == (None, key):
             continue
         if kind == PLACE:

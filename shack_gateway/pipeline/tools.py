@@ -16,6 +16,7 @@ from collections.abc import Callable
 from fnmatch import translate
 
 from ..catalog.names import SEPARATOR
+from ..config.fields import Value
 from ..lazy import Pattern
 from .arguments import policy_name
 from .call import RESOURCE, Call
@@ -116,3 +117,9 @@ def spans(chunks: tuple[str, ...], text: str) -> bool:
             return False
         at += len(chunk)
     return len(text) - len(last) >= at and text.endswith(last)
+
+
+def warn_of_nobody(value: Value, tool: str) -> None:
+    """Warn of a pattern that is no name of any tool; `value` is where it stands in the configuration."""
+    if tool.strip() and SEPARATOR not in tool and not is_glob(tool):
+        value.warn("can never match: a tool is named `server__tool`", "Put the server's name before it.")

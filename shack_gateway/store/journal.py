@@ -2,8 +2,8 @@
 
 Rule 1: never a reason for a call to fail or to wait: a call is only noted, and written when its answer has left;
         whatever goes wrong here stays here, and is said once.
-Rule 2: what happens in one turn of the loop is one write, at its end. A thread does it only where the disk turned out to
-        be slow.
+Rule 2: what happens in one turn of the loop is one write, at its end. A thread does it only where the disk turned out
+        to be slow.
 Rule 3: a run in which nothing happened (a host that only looked who we are) leaves no file.
 
 `journal_rows` says what a row holds, `journal_file` how files are kept, `journal_reading` reads and judges them.
@@ -48,8 +48,8 @@ class Loop(Protocol):
 
 
 class Journal:
-    """Collects what happens and has it written. `soon` does something at the end of this turn of the loop, `say` takes a
-    text for the owner."""
+    """Collects what happens and has it written. `soon` does something at the end of this turn of the loop, `say` takes
+    a text for the owner."""
 
     def __init__(
         self, rows: Rows, book: Book, loop: Loop, soon: Callable[[Callable[[], None]], None],

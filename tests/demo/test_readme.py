@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ import pytest
 
 from kit import Scene
 from kit.host import ROOT
+from kit.house import FLOORS, PURE
 from shack_gateway.cli.paste import Launch, snippets
 from shack_gateway.config.load import every_field
+from shack_gateway.pipeline.chain import Stage
 
 PACKAGE = ROOT / "shack_gateway"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,16 +52,31 @@ def stable(text: str) -> str:
     return re.sub(r"[\d,]+ bytes", "N bytes", text)
 
 
+def test_the_readme_shows_what_explain_says(scene: Scene) -> None:
+    shown = next(block for block in blocks(README, "text") if block.startswith("$ python3 -m shack_gateway explain"))
+    line, *wanted = shown.splitlines()
+    done = subprocess.run([sys.executable, *shlex.split(line)[2:]], cwd=ROOT, env={**os.environ, **scene.environ()},
+                          capture_output=True, text=True, timeout=60, check=False)
+    printed = iter(done.stdout.splitlines())
+    for each in wanted:
+        assert each == "..." or each in printed, f"explain does not print: {each}\n{done.stdout}"
+
+
 def test_the_test_command_of_the_readme_is_the_one_of_ci() -> None:
     ci, project = (ROOT / ".ci" / "run").read_text(), (ROOT / "pyproject.toml").read_text()
     assert f"\n{TESTS.partition(' && ')[2]}\n" in ci
     assert re.search(r"^test = \[.*pytest", project, re.MULTILINE)
 
 
-def test_the_configuration_in_the_readme_has_no_problems(scene: Scene) -> None:
-    text = next(block for block in blocks(README, "json") if "workspace_root" in block)
+CONFIGURATIONS = [block for block in blocks(README, "json") if "workspace_root" in block]
+
+
+@pytest.mark.parametrize("text", CONFIGURATIONS, ids=["first", "policy"])
+def test_the_configurations_in_the_readme_have_no_problems(scene: Scene, text: str) -> None:
     (scene.folder / "shack-config.json").write_text(text, encoding="utf-8")
     (scene.folder / "project").mkdir()
+    (scene.folder / "hooks").mkdir()
+    (scene.folder / "hooks" / "working-hours.sh").touch()
     command = CHECK.removesuffix(" --connect").split()[1:]      # the servers in it would have to be downloaded
     done = subprocess.run([sys.executable, *command, "--json"], cwd=scene.folder, capture_output=True, timeout=15,
                           env={**os.environ, "HOME": str(scene.folder), "PYTHONPATH": str(ROOT)}, check=False)
@@ -119,9 +137,18 @@ def test_the_floor_plan_names_every_room_and_no_other() -> None:
             assert (PACKAGE / path).exists() or (ROOT / path).exists(), path
 
 
-def test_the_floor_plan_puts_every_room_on_the_floor_where_it_is() -> None:
-    from kit.house import FLOORS
+def test_the_floor_plan_names_every_file_of_the_corridor_and_every_part_of_a_stage() -> None:
+    plan = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    corridor = plan[plan.index("## The corridor, room by room") : plan.index("## The three rules of the chain")]
+    files = {path.name for folder in ("pipeline", "pipeline/hooking") for path in (PACKAGE / folder).glob("*.py")}
+    assert set(re.findall(r"`(\w+\.py)`", corridor)) == files - {"__init__.py"}
+    parts = set(re.findall(r"^\| `(\w+)(?:\([^)]*\))?` \|", plan[plan.index("## How to add a stage") :], re.MULTILINE))
+    assert parts == {name for name in vars(Stage) if not name.startswith("_")} - {"name"}
+    pure = re.findall(r"`([\w./]+)`", plan[plan.index("\nPure are ") : plan.index("A pure module says so")])
+    assert {name.rstrip("/").removesuffix(".py").replace("/", ".") for name in pure} == set(PURE)
 
+
+def test_the_floor_plan_puts_every_room_on_the_floor_where_it_is() -> None:
     plan = (PACKAGE / "README.md").read_text(encoding="utf-8")
     for shown, name in re.findall(r"^\| ([-\d]) \| `([^`]+)` \|", plan, re.MULTILINE):
         floor = FLOORS[name.rstrip("/").removesuffix(".py").replace("/", ".")]

@@ -42,7 +42,8 @@ def ports(
 ) -> Ports:
     said: list[tuple[str, str]] = [] if log is None else log
     return Ports(
-        str(root), realpath, run_hook, lambda level, text: said.append((level, text)), folders or {}, facts=facts, **more
+        str(root), realpath, run_hook, lambda level, text: said.append((level, text)), folders or {}, facts=facts,
+        **more,
     )
 
 

@@ -58,7 +58,7 @@ def test_numbers_for_an_address_are_one_address() -> None:
 
 def test_a_bare_host_counts_where_the_key_says_it_is_an_address() -> None:
     assert "evil.com" in hosts("evil.com/x", bare=True) and "evil.com" in hosts("Evil.com:80", bare=True)
-    assert not hosts("evil.com/x")
+    assert not set(hosts("evil.com/x"))
 
 
 @pytest.mark.parametrize("rule, host, verdict", [
@@ -74,5 +74,5 @@ def test_a_star_means_the_hosts_below(rule: str, host: str, verdict: bool) -> No
     ":/" * 50_000],
     ids=lambda text: text[:3])
 def test_no_text_takes_long(text: str) -> None:
-    hosts(text, bare=True)
+    set(hosts(text, bare=True))
     plain_host("https://" + text)

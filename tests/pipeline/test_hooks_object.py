@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kit.corridor import call, ports, read, stage
-from shack_gateway.config.fields import Value
+from shack_gateway.config.fields import Value, show
 from shack_gateway.pipeline.call import RESOURCE
 from shack_gateway.pipeline.chain import Program
 from shack_gateway.pipeline.hooking.handlers import EVENTS, HOSTS_EVENTS
@@ -197,12 +197,15 @@ def test_everything_that_may_be_run_is_listed_with_its_place() -> None:
 def test_a_hook_has_its_own_time_within_that_of_a_call(
     settings: dict[str, Any], timeout: float | None, secs: float, cut: bool
 ) -> None:
-    out, _ = read(hooks, hooks=handlers({**ONE, **({} if timeout is None else {"timeout": timeout})}))
-    log: list[tuple[str, str]] = []
-    built = hooks.build({**out, "request_timeout_secs": 30, **settings}, ports(log=log))
+    written = {"hooks": handlers({**ONE, **({} if timeout is None else {"timeout": timeout})})}
+    out, _ = read(hooks, **written)
+    whole, top = {**out, "request_timeout_secs": 30, **settings}, Value(written)
+    built = hooks.build(whole, ports())
     assert isinstance(built, hooks.Hooks)
     assert [hook.secs for hook in built._hooks["PreToolUse"]] == [secs]
-    assert [level for level, text in log if "`hooks.PreToolUse[0].hooks[0].timeout`" in text] == ["warning"] * cut
+    hooks.check(top, whole)
+    said = [(each.severity, show(each.path)) for each in top.findings.found]
+    assert said == [("warning", "hooks.PreToolUse[0].hooks[0].timeout")] * cut
 
 
 def test_without_handlers_there_is_no_stage_and_with_them_there_is() -> None:

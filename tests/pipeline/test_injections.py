@@ -15,7 +15,7 @@ from shack_gateway.config import jsonc
 from shack_gateway.errors import FAILURES
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, Call, Outcome, Refused
 from shack_gateway.pipeline.chain import Stage
-from shack_gateway.pipeline.stages import ORDER, guardrails, hooks, injections, permissions, sandbox
+from shack_gateway.pipeline.stages import ORDER, guardrails, injections, permissions, sandbox
 
 PAGE = (ROOT / "shack_gateway" / "docs" / "guardrails.md").read_text(encoding="utf-8")
 PAGE = PAGE.partition("\n## Injections")[2].partition("\n## Dry run")[0]

@@ -354,7 +354,7 @@ def test_other_rule_sets_refuse_under_their_own_name() -> None:
 def test_a_refusal_for_what_is_too_much_to_judge_says_so() -> None:
     built = stage(permissions, LEXICAL, permissions={"deny": ["fs__read(rm:*)"]})
     road = Road(*([built] if built else []))
-    refusal = road.run(call({"command": "a;" * 30_000}))
+    refusal = road.run(call({"command": "arm;" * 30_000}))
     assert isinstance(refusal, Refused) and "more than" in refusal.text and not road.sent
     assert isinstance(road.run(call({"command": "x" * 100_000})), object) and isinstance(road.sent[0], Call)
 

@@ -100,7 +100,8 @@ def test_a_file_that_others_can_write_is_not_believed(tmp_path: Path) -> None:
         b'{"format":2,"server":"alpha","about":{},"tools":[]}',
         b"[" * 5000,
         b'{"format":1,"server":"alpha","about":[],"tools":[],"prompts":[],"resources":[],"resourceTemplates":[]}',
-        b'{"format":1,"server":"alpha","about":{"of":"' + b"d" * 64 + b'","stateless":1},"tools":{},"prompts":[],"resources":[],"resourceTemplates":[]}',
+        b'{"format":1,"server":"alpha","about":{"of":"' + b"d" * 64 + b'","stateless":1},"tools":{},"prompts":[],'
+        b'"resources":[],"resourceTemplates":[]}',
     ],
     ids=lambda text: str(text[:40]),
 )

@@ -40,15 +40,11 @@ def program(handler: Handler, folder: str) -> Program:
 
 
 def ready(handlers: Sequence[Handler], ports: Ports, secs: float, most_secs: float) -> tuple[Hook, ...]:
-    """The handlers with their programs and limits; what is cut is reported."""
+    """The handlers with their programs, and limits of at most `most_secs`."""
     hooks = []
     for handler in handlers:
         limit = secs if handler.secs is None else handler.secs
-        if handler.secs is not None and limit > most_secs:
-            limit = most_secs
-            ports.report("warning", f"`{handler.place}.timeout` is more than a call may be silent: {limit:g} s are "
-                         "used (`request_timeout_secs`, or `hook_timeout_secs` where that is more)")
-        hooks.append(Hook(handler, program(handler, ports.workspace_root), limit))
+        hooks.append(Hook(handler, program(handler, ports.workspace_root), min(limit, most_secs)))
     return tuple(hooks)
 
 

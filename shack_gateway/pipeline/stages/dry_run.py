@@ -15,7 +15,8 @@ from ..chain import Ports, Stage
 
 FIELDS: tuple[Field, ...] = (
     Field("dry_run", flag, False, "`true` calls only tools that say that they only read (`readOnlyHint`); calls of all "
-          "others are answered with what would have been sent. `SHACK_DRY_RUN=1` in the environment does the same.", "true or false"),
+          "others are answered with what would have been sent. `SHACK_DRY_RUN=1` in the environment does the same.",
+          "true or false"),
 )
 
 

@@ -21,7 +21,7 @@ from ..arguments import DEPTH, KEY, VALUE, Trail, place, policy_name
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
 from ..spellings import folded
-from ..tools import is_glob, named, names
+from ..tools import named, names, warn_of_nobody
 
 ALL = "*"
 MOST_SHOWN = 300
@@ -76,7 +76,7 @@ class _Guardrails(Section):
             given_text = value.member(key).data
             if given_text == "" or (isinstance(given_text, str) and key != "contains" and not given_text.strip()):
                 value.member(key).error(*problem)
-        tool_is_wrong(value.member("tool"), read["tool"])
+        warn_of_nobody(value.member("tool"), read["tool"])
         if _INDEX.search(read["argument"]):
             value.member("argument").warn("has an index in it, and lists are looked through", "Leave `[...]` out.")
         regex = self._certified(value.member("regex"), read) if read["regex"] is not None else None
@@ -101,13 +101,6 @@ _EMPTY = {
     "argument": ("is empty", 'Write `"*"` for all arguments, or leave it out.'),
     "contains": ("is empty, and would be found in every text", "Write what must not be said."),
 }
-
-
-def tool_is_wrong(value: Value, tool: str) -> None:
-    """Warns of a tool's name that no tool can have."""
-    tool = tool.strip()
-    if tool and "__" not in tool and not is_glob(tool):
-        value.warn("can never match: a tool is named `server__tool`", "Put the server's name before it.")
 
 
 FIELDS: tuple[Field, ...] = (

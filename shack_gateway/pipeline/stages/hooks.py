@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from ...config.fields import Field, number, text
+from ...config.fields import Field, Value, number, text
 from ...record import NamedTuple
 from ..approval import Approval
 from ..call import RESOURCE, Call, Complete, Failed, InputRequired, Outcome, Refused
@@ -49,9 +49,27 @@ def build(settings: Mapping[str, Any], ports: Ports) -> Stage | None:
     pre, post, listed = settings[PRE_KEY].strip(), settings[POST_KEY].strip(), settings["hooks"]
     if not pre and not post and not listed:
         return None
+    limit, most = _limits(settings)
+    return Hooks(pre, post, ready(listed, ports, limit, most), limit, ports)
+
+
+def check(top: Value, settings: Mapping[str, Any]) -> None:
+    """Warn of limits that are longer than a call may take anyway: hosts' own settings allow ten minutes."""
+    _, most = _limits(settings)
+    for _, groups in top.member("hooks").items():
+        for group in groups.elements():
+            for handler in group.member("hooks").elements():
+                secs = handler.member("timeout")
+                if isinstance(secs.data, (int, float)) and secs.data > most:
+                    secs.warn(f"is more than a call may be silent: {most:g} s are used",
+                              "Make `request_timeout_secs`, or `hook_timeout_secs`, as long.")
+
+
+def _limits(settings: Mapping[str, Any]) -> tuple[float, float]:
+    """How many seconds a hook may run where it says nothing else, and at most."""
     silence = settings.get("request_timeout_secs", DEFAULT_SECS)
     limit = settings["hook_timeout_secs"] or min(DEFAULT_SECS, silence)
-    return Hooks(pre, post, ready(listed, ports, limit, max(silence, limit)), limit, ports)
+    return limit, max(silence, limit)
 
 
 def commands(settings: Mapping[str, Any]) -> list[tuple[str, Program]]:

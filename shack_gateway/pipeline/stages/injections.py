@@ -16,8 +16,7 @@ from ...record import NamedTuple
 from ..arguments import policy_name
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
-from ..tools import named, names
-from .guardrails import tool_is_wrong
+from ..tools import named, names, warn_of_nobody
 
 MOST_SHOWN = 200
 MOST_TOOLS = 20_000
@@ -76,7 +75,7 @@ class _Injections(Section):
                 element.member("tool").error("is empty", 'Write `"*"` for all tools, or leave it out.')
             elif not any(read[sort] for sort in _SORTS):
                 element.error("changes nothing", f"Add one of {', '.join(f'`{sort}`' for sort in _SORTS)}.")
-            tool_is_wrong(element.member("tool"), tool)
+            warn_of_nobody(element.member("tool"), tool)
             for key in read["default"]:
                 if key in read["set"]:
                     element.member("default").member(key).warn("has no effect: `set` gives this argument a value")

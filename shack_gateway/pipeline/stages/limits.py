@@ -22,7 +22,7 @@ from ...slot import Slot
 from ..call import PROMPT, RESOURCE, Call, Complete, InputRequired, Outcome, Refused
 from ..chain import Ports, Stage
 from ..cutting import cut
-from ..tools import is_glob, named, names
+from ..tools import named, names, warn_of_nobody
 
 MINUTE = 60.0
 MOST_WAITING = 1000
@@ -71,11 +71,9 @@ class _Limits:
                 element.error("limits nothing", f"Add one of {', '.join(f'`{key}`' for key in _SORTS)}.")
                 continue
             tool = read["tool"].strip()
-            place = element.member("tool")
             if not tool:
-                place.error("is empty", 'Write `"*"` for all tools, or leave it out.')
-            elif "__" not in tool and not is_glob(tool):
-                place.warn("can never match: a tool is named `server__tool`", "Put the server's name before it.")
+                element.member("tool").error("is empty", 'Write `"*"` for all tools, or leave it out.')
+            warn_of_nobody(element.member("tool"), tool)
             found.append(Limit(element.name, tool, *(read[key] or 0 for key in _SORTS)))
         return tuple(found)
 
