@@ -22,6 +22,7 @@ MOST_WORDS = 65_536
 """Bytes on standard output, and on standard error; on the first as many more as four times what the hook was given,
 because what it writes may be that, changed and spelt out."""
 SHUTTING_DOWN = "was stopped: the gateway is shutting down"
+"""What `pipeline/hooking/running.py` knows this failure by (`STOPPED`)."""
 THREADED_SECS = 0.1
 """How long the last words of a hook may take where a thread reads its pipes (Windows)."""
 LINGER_SECS = 1.0

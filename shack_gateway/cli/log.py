@@ -30,6 +30,8 @@ LOOK_SECS = 0.25
 """How often `--follow` looks for new rows."""
 MOST_SHOWN = 100
 """Characters of a row's last column."""
+MOST_MS = 1e12
+"""Milliseconds of a call; what is more was not written by us."""
 NOT_SHOWN = ("n", "at", "event", "session", "hash", "server", "what", "others", "call", "sha256")
 """Members of a row that stand in other columns, or say nothing to people."""
 ENDS = {ENDED: "complete", OPEN: "open: a gateway writes it, or was killed", TORN: "cut off: its gateway was killed"}
@@ -148,7 +150,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     number = one_line(f"#{row['call']}", 12) if row.get("call") else ""
     if row["event"] == "call":
         ms = row.get("ms")
-        took = f"{ms:.1f} ms" if isinstance(ms, (int, float)) else ""
+        took = f"{ms:.1f} ms" if isinstance(ms, (int, float)) and abs(ms) < MOST_MS else ""
         rule = f"[{row['rule']}] " if row.get("rule") else ""
         about = f"{rule}{row['why']}" if row.get("why") else row.get("arguments", "")
         tool, outcome = one_line(str(row.get("tool", "")), 60), one_line(str(row.get("outcome", "")), 20)

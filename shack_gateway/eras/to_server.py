@@ -15,6 +15,8 @@ from .asking import nonsense
 
 MOST_REQUESTS = 32
 """Questions that a server may put at once."""
+MOST_KEPT = 65_536
+"""Bytes of arguments whose text is kept with the call; longer ones would double what a call holds."""
 METHODS = {"tool": "tools/call", "resource": "resources/read", "prompt": "prompts/get"}
 
 
@@ -92,9 +94,9 @@ def call_text(call: Call, stateless: bool, client: Mapping[str, Any], token: int
         if value is arguments:
             call.text = text
             return b'{"arguments":%s,%s' % (text.encode("utf-8", "surrogatepass"), encode(params)[1:])
-    # Written apart, because whoever keeps the journal wants this text as well.
     written, name = encode(arguments), encode(params.pop("name"))
-    call.text = written.decode("ascii")
+    if len(written) <= MOST_KEPT:
+        call.text = written.decode("ascii")     # written apart, because the journal wants it as well
     rest = encode(params)
     return b'{"name":%s,"arguments":%s%s' % (name, written, b"}" if len(rest) == 2 else b"," + rest[1:])
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from .arguments import LIST, PATH, SUBJECT, invocations, key_says, key_word, leaves, subject_key
 from .call import RESOURCE, Call
-from .commands import ANY_RUNNERS, letters_of, may_hold_more, needs, told
+from .commands import LONGEST_LINE, letters_of, may_hold_more, needs, told
 from .domains import Domains, hosts
 from .effort import LEAF, LONG, Effort, folding, following
 from .globs import Table
@@ -31,6 +31,7 @@ _MAYBE_ADDRESS = re.compile(r"[/\\@:%]|[^\x00-\x7f]")
 _SHORT = 256
 MOST_NEEDS = 64
 """Rules of which it is looked first whether a long text can hold what they are about."""
+_COMMAND_WORDS = frozenset({"command", "cmd", "commandline", "script", "shell", "arg", "argv", "argument"})
 _ADDRESS_WORDS = frozenset({"url", "uri", "href", "link", "host", "hostname", "domain", "site", "endpoint", "origin"})
 
 
@@ -89,7 +90,7 @@ class Broad:
                 says = key_says(key)
                 if says:
                     if says & PATH or len(value) > _SHORT or not _ONE_SPELLING.fullmatch(value) or (
-                            value.partition(" ")[0] in ANY_RUNNERS):
+                            may_hold_more(value)):
                         return False, None
                     rule = self._table.of(value) or (self._spellings.folds and self._table.of(value.casefold())) or None
                     if rule is not None:
@@ -102,10 +103,14 @@ class Broad:
         size = 0.0
         for kind, text, _, above, trail in leaves(call.arguments):
             effort.spend(LEAF)
-            size += 1 + 0.02 * len(text)
+            size += 1 + (0.02 + 2 * self._table.weight) * len(text)
             if self._domains is not None and (
                     len(text) > LONG or _MAYBE_ADDRESS.search(text) or _is_address(trail)):
                 rule = self._of_hosts(text, effort, bare=_is_address(trail))
+                if rule is not None:
+                    return rule
+            if self._domains is not None and "." in text and len(text) <= LONGEST_LINE and _is_command(trail):
+                rule = self._of_hosts(" ".join([f"//{word}" for word in text.split()]), effort)
                 if rule is not None:
                     return rule
             if above & SUBJECT:
@@ -237,7 +242,8 @@ def parameters(rules: Sequence[Rule]) -> dict[str, Table]:
 
 
 def of_parameters(
-    tables: dict[str, Table], arguments: dict[str, Any], *, wide: bool, guess: bool = False, effort: Effort | None = None
+    tables: dict[str, Table], arguments: dict[str, Any], *, wide: bool, guess: bool = False,
+    effort: Effort | None = None,
 ) -> Rule | None:
     """The rule about a parameter that is there with such a value; `wide` reads a text in every spelling.
 
@@ -265,11 +271,20 @@ def of_parameters(
 
 def _is_address(trail: Any) -> bool:
     """True for a text right under a key that says it is an address."""
+    return _last_word(trail) in _ADDRESS_WORDS
+
+
+def _is_command(trail: Any) -> bool:
+    """True for a text right under a key of commands or their arguments: each of its words may be a host."""
+    return _last_word(trail) in _COMMAND_WORDS
+
+
+def _last_word(trail: Any) -> str:
     while trail is not None:
         trail, step = trail
         if isinstance(step, str):
-            return key_word(step) in _ADDRESS_WORDS
-    return False
+            return key_word(step)
+    return ""
 
 
 def _json_texts(arguments: dict[str, Any]) -> set[str]:

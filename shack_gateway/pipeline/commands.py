@@ -63,7 +63,8 @@ _VARIABLE = Pattern(r"[A-Za-z_]\w*\+?=")
 _REDIRECTION = Pattern(r"\d*(?:[<>]{1,2}|&>)[&|]?")
 _NUMBER = Pattern(r"\+?\.?\d[\d.]*[smhd]?")
 _UNSURE = Pattern(r"[\x00-\x08\x0a-\x1f\x7f`<>(){}]|\$[({'\"\[]|[^\x00-\x7f]*[\u2028\u2029\u0085]")
-_SIGNS = re.compile(r"[;&|\n\r()`{}$<>'\"\\=/^!@]|\.(?:exe|cmd|bat|com)\b|\t")
+_SIGNS = re.compile(
+    r"[;&|\n\r()`{}$<>'\"\\=/^!@]|\.(?:exe|cmd|bat|com)\b|\t| -(?:[a-z]{0,4}c|exec|execdir|ok|okdir|Command) ")
 _SAFE_VARIABLE = Pattern(r"([A-Za-z_]\w*)=[\w.,:@%+-]*\s+", re.ASCII)
 _RUN = Pattern(
     r"(?:timeout(?:\s+(?:-k\s*|-s\s*|--signal=|--kill-after=)\w+|\s+(?:-v|--foreground|--preserve-status))*\s+[\d.]+[smhd]?"
@@ -244,7 +245,8 @@ def _without_runners(line: str) -> Iterator[str]:
         elif program in ANY_RUNNERS or re.split(r"[/\\]", bare)[-1] in ANY_RUNNERS:
             after |= _after_options(line, found.end())
             if program in _PLACED:
-                after |= _after_options(line, _next(line, found.end()))
+                for place in tuple(after):
+                    after |= _after_options(line, _next(line, place))
         for place in after - seen:
             seen.add(place)
             todo.append(place)

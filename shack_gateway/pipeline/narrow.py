@@ -29,6 +29,8 @@ from .spellings import Spellings
 TEXT, COMMAND, PLACE, ADDRESS = "text", "command", "place", "address"
 """What a subject is."""
 
+_COMMANDS = frozenset({"command", "cmd", "commandline", "script"})
+"""Keys of commands: whatever stands under one of them beside the subject needs a rule as well."""
 LONGEST_ADDRESS = 8192
 """A longer address is matched by a rule of the very text only."""
 _NO_ADDRESS = Pattern(
@@ -75,13 +77,16 @@ class Narrow:
             rule = of_parameters(self._params, arguments, wide=False)
             if rule is not None:
                 return rule
+        effort = Effort()
         key = subject_key(self._known, arguments)
         if key is None:
-            return self._of(json.dumps(arguments), TEXT, call.server)
+            text = json.dumps(arguments)
+            effort.spend(self._texts.weight * len(text))
+            return self._of(text, TEXT, call.server)
         subject, kind = arguments[key], _kind(key)
+        effort.spend(self._texts.weight * len(subject))
         rule = self._of(subject, kind, call.server)
         if rule is not None and len(arguments) > 1:
-            effort = Effort()
             for text in _others(arguments, key, kind, effort):
                 effort.spend(5 + (2 * following(text) if kind == PLACE else 0.05 * len(text)))
                 if self._of(text, kind, call.server) is None:
@@ -160,11 +165,11 @@ def _kind(key: str) -> str:
 
 def _others(arguments: dict[str, Any], key: str, kind: str, effort: Effort) -> Iterator[str]:
     """Every other text of the arguments under a key of the same kind as the subject's, at any depth."""
-    word = key_word(key)
+    words = _COMMANDS if kind == COMMAND else frozenset((key_word(key),))
     if not any(isinstance(value, (list, dict)) for value in arguments.values()):
         for other, value in arguments.items():
             if isinstance(value, str) and other != key and (
-                    key_says(other) & PATH if kind == PLACE else key_word(other) == word):
+                    key_says(other) & PATH if kind == PLACE else key_word(other) in words):
                 yield value
         return
     for what, text, own, above, trail in leaves(arguments):
@@ -174,14 +179,14 @@ def _others(arguments: dict[str, Any], key: str, kind: str, effort: Effort) -> I
         if kind == PLACE:
             if own & PATH if what == KEY else above & PATH:
                 yield text
-        elif what == VALUE and _is_below(trail, word):
+        elif what == VALUE and _is_below(trail, words):
             yield text
 
 
-def _is_below(trail: Trail | None, word: str) -> bool:
+def _is_below(trail: Trail | None, words: frozenset[str]) -> bool:
     while trail is not None:
         trail, step = trail
-        if isinstance(step, str) and key_word(step) == word:
+        if isinstance(step, str) and key_word(step) in words:
             return True
     return False
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ntpath
 import posixpath
 import re
-import unicodedata
 
 from ..lazy import Pattern
+from .letters import plain_letters
 
 NOTHING, MAYBE, SURELY = 0, 1, 2
 """How a text looks: no path; a relative name with a separator in it; rooted, or climbing out with `..`."""
@@ -41,7 +41,14 @@ _ENDING = Pattern(r"\.[A-Za-z]\w{0,7}$")
 _JPEG_IN_BASE64 = Pattern(r"/9j/[A-Za-z0-9+/]*={0,2}")
 _BREAKS = Pattern(r"[\t\r\n]+")
 _PERCENT = Pattern(rb"%([0-9a-fA-F]{2})")
-_MOST_FORMS = 64
+_BRACES = Pattern(r"\{([^{}]*,[^{}]*)\}")
+_HOME = Pattern(
+    r"(?:\$(?:HOME|\{HOME\}|env:USERPROFILE)|%(?:HOME|HOMEPATH|USERPROFILE|APPDATA|LOCALAPPDATA)%)(?=[/\\])",
+    re.IGNORECASE)
+_VARIABLE_SIGNS = ("$", "%")
+_LOCAL = Pattern(r"(?!file:)[a-z][a-z0-9+.-]*:///", re.IGNORECASE)
+"""An address without a host, as of databases: `sqlite:////x` is `/x`, `sqlite:///x` is `x`."""
+_MOST_FORMS, _MOST_BRACES = 64, 32
 
 
 def quiet(text: str) -> bool:
@@ -52,7 +59,8 @@ def quiet(text: str) -> bool:
 
 def looks(text: str) -> int:
     """`SURELY`, `MAYBE` or `NOTHING`: whether a server that is given `text` under any name could open it as a file."""
-    if len(text) > LONGEST or ("%" not in text and text.isascii()):
+    if len(text) > LONGEST or ("%" not in text and "{" not in text and "$" not in text and ":///" not in text
+                               and text.isascii()):
         return _looks(text)
     return max(map(_looks, _decoded(text)))
 
@@ -131,7 +139,8 @@ def too_long(path: str) -> bool:
 
 def _decoded(text: str) -> tuple[str, ...]:
     """The text, without white space round it, with `%` escapes undone (as often as they were done), compatibility
-    characters such as `．` and `／` as plain ones, and `file:` URIs opened; in any order."""
+    characters such as `．` and `／` as plain ones, without invisible ones, with `file:` URIs opened, the home folder's
+    variable as `~`, and braces as the alternative that leads furthest; in any order."""
     forms: dict[str, None] = {}
     todo = [text]
     while todo and len(forms) < _MOST_FORMS:
@@ -142,8 +151,27 @@ def _decoded(text: str) -> tuple[str, ...]:
             if "%" in form:
                 todo.append(_undo_percent(form))
             if not form.isascii():
-                todo.append(unicodedata.normalize("NFKC", form))
+                todo.append(plain_letters(form))
+            if "{" in form and "," in form:
+                todo.append(_widest(form))
+            if form[:1] in _VARIABLE_SIGNS:
+                todo.append(_HOME.sub("~", form, count=1))
+            if ":///" in form and (address := _LOCAL.match(form)):
+                todo.append(form[address.end() :])
     return tuple(forms)
+
+
+def _widest(text: str) -> str:
+    """A pattern such as `{..,src}/{a,b}` with each pair of braces as that of its alternatives which leads furthest."""
+    for _ in range(_MOST_BRACES):
+        braces = _BRACES.search(text)
+        if braces is None:
+            break
+        before = text[: braces.start()].strip()
+        best = max(braces[1].split(","), key=lambda each: (
+            not before and _ROOTED.match(each) is not None, each.count(".."), -each.count("/"), -len(each)))
+        text = text[: braces.start()] + best + text[braces.end() :]
+    return text
 
 
 def _undo_percent(text: str) -> str:

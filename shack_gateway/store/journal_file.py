@@ -103,10 +103,8 @@ class Book:
         if self._fd < 0:
             return
         try:
-            if self._linked and not (self._is_there() and os.fstat(self._fd).st_size >= self._end):
-                self._notes.append(("lost", {"file": self._name, "rows": self._n, "last": self._hash}))
-                self._leave()
-                self._tell("its file was removed, replaced or cut while it was written; another one is begun")
+            if self._linked and not self._is_there():
+                self._lose()
             elif self._counted != self._n:
                 _write_at_start(self._fd, header(self._n, self._hash), self._end)
                 self._counted = self._n
@@ -122,15 +120,23 @@ class Book:
             self.settle()
         self._leave()
 
+    def _lose(self) -> None:
+        """The file is not what we wrote any more: leave it."""
+        self._notes.append(("lost", {"file": self._name, "rows": self._n, "last": self._hash}))
+        self._leave()
+        self._tell("its file was removed, replaced or cut while it was written; another one is begun")
+
     def _is_there(self) -> bool:
         """False where the file that we write to is no longer the one of its name."""
         try:
             return os.path.samestat(os.fstat(self._fd), os.lstat(os.path.join(self._folder, self._name)))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def _make_ready(self) -> None:
         """Have a file that rows can be written to, with all that we ourselves have to say first; raises OSError."""
+        if self._fd >= 0 and os.fstat(self._fd).st_size < self._end:
+            self._lose()
         if self._fd < 0:
             self._begin()
         elif self._end >= self._limit:
@@ -153,6 +159,7 @@ class Book:
             now = self._clock()
             stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
             self._stem = f"{stamp}{int(now % 1 * 1000):03d}Z-{os.getpid()}"
+        _own_folder(self._folder)
         while True:
             try:
                 fd = self._create(self._part + 1)
@@ -164,6 +171,7 @@ class Book:
     def _turn(self) -> None:
         """Go on in the next file; where it cannot be had, for a while in this one."""
         try:
+            _own_folder(self._folder)           # which may have been replaced since
             fd = self._create(self._part + 1)
         except OSError as error:
             self._limit = self._end + self._bounds.max_bytes // 8
@@ -178,7 +186,6 @@ class Book:
 
     def _create(self, part: int) -> int:
         """A new file with nothing but its first line."""
-        _own_folder(self._folder)               # which may have been replaced since
         path = os.path.join(self._folder, self._file(part))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         fd = os.open(path, flags, 0o600)

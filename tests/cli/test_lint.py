@@ -432,9 +432,9 @@ STRANGE = """{
       {"matcher": "mcp__files__read, flies__read", "hooks": [{"command": "true"}]},
       {"hooks": [{"command": "true",
         "if": "mcp__wbe__fetch(x:*)"}]},
-      {"matcher": "mcp__fi?les", "hooks": [{"command": "true", "if": "web__fetch(x:*)"}]},
+      {"matcher": "mcp__files?__", "hooks": [{"command": "true", "if": "web__fetch(x:*)"}]},
       {"matcher": "mcp__(flies|files)__", "hooks": [{"command": "true"}]},
-      {"matcher": "mcp__shack__web__.*", "hooks": [{"command": "true"}]},
+      {"matcher": "mcp__shack__webs?__.*", "hooks": [{"command": "true"}]},
       {"matcher": "_(write|edit)|mcp__.*__read", "hooks": [{"command": "true"}]},
       {"matcher": "*", "hooks": [{"command": "true"}]}],
     "Elicitation": [
@@ -451,6 +451,13 @@ def test_what_is_about_a_server_that_there_is_not_is_said_without_any_list(place
         ("18", "hooks.PreToolUse[2].matcher"), ("20", "hooks.PreToolUse[3].hooks[0].if"),
         ("27", "hooks.Elicitation[0].matcher")]
     assert found[0][1].endswith("no server is named `flies`; did you mean `files`?")
+
+
+def test_what_was_said_when_the_file_was_read_is_not_said_again(place: Path) -> None:
+    config = written(place, {"servers": {"files": {"command": "x"}, "web": {"command": "x"}},
+                             "permissions": {"deny": ["flies__read", "files__raed"]}})
+    assert ["no server is named `flies`" in problem.what for problem in config.warnings] == [True]
+    assert ["files__raed" in text for _, text in said(config, place, catalog(config))] == [True]
 
 
 def test_without_any_server_nothing_is_said_of_their_tools(place: Path) -> None:
@@ -510,7 +517,10 @@ def test_a_configuration_in_a_named_pipe_is_read_once(place: Path, words: list[s
     with subprocess.Popen([sys.executable, "-m", "shack_gateway", *words, "--config", "pipe"], cwd=place,
                           env={**environ(place), "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) as asked:
         (place / "pipe").write_text(text, encoding="utf-8")
-        out, _ = asked.communicate(timeout=20)
+        try:
+            out, _ = asked.communicate(timeout=20)
+        finally:
+            asked.kill()
     assert (b"does not exist" if words == ["check"] else b"pre_tool_hook") in out
 
 

@@ -86,6 +86,15 @@ def test_nothing_in_a_row_reaches_the_terminal_as_more_than_text(kept: Path, cap
     assert capsys.readouterr().out.isascii()
 
 
+@pytest.mark.parametrize("ms", ["1" + "0" * 400, "-1e400", "NaN", "true", '"x"', "[1]", "{}"])
+def test_a_time_that_nobody_wrote_is_not_shown_and_breaks_nothing(state: Path, capsys: Said, ms: str) -> None:
+    Desk(state).calls(2)
+    (path,) = files(state)
+    path.write_bytes(path.read_bytes().replace(b'"ms":1.500', b'"ms":' + ms.encode(), 1))
+    assert "1.5 ms" in shown(capsys, "--event", "call")[1] and len(shown(capsys)) == 3
+    assert main(["log", "stats", "--json"]) == 0
+
+
 FILTERS: list[tuple[str, list[Any]]] = [
     ("--event call", [0, 1, 2, 3, 4]),
     ("-n 2 --event call", [3, 4]),

@@ -17,6 +17,7 @@ from kit.host import ROOT
 from kit.house import FLOORS, PURE
 from shack_gateway.cli.paste import Launch, snippets
 from shack_gateway.config.load import every_field
+from shack_gateway.errors import FAILURES
 from shack_gateway.pipeline.chain import Stage
 
 PACKAGE = ROOT / "shack_gateway"
@@ -124,6 +125,12 @@ def test_keys_that_a_page_names_exist(page: Path) -> None:
     named = {word for code in codes for word in re.findall(r'^"?([a-z]+(?:_[a-z]+)+)"?(?=:|$)', code)}
     named |= {word for block in blocks(text, "json") for word in re.findall(r'"([a-z]+(?:_[a-z]+)+)":', block)}
     assert {word for word in named if not word.startswith("shack_")} <= known
+
+
+def test_every_kind_of_failure_says_how_to_mend_it() -> None:
+    page = (PACKAGE / "docs" / "errors.md").read_text(encoding="utf-8")
+    heads = re.findall(r"^\*\*(`[^*]+)\.\*\*", page[page.index("## How to mend it") :], re.MULTILINE)
+    assert {kind for head in heads for kind in re.findall("`([^`]+)`", head)} == set(FAILURES)
 
 
 def test_the_floor_plan_names_every_room_and_no_other() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import stat
 import sys
 from pathlib import Path
@@ -109,6 +110,21 @@ def test_when_the_gateway_ends_no_hook_is_left(scene: Scene) -> None:
     host.host.send("tools/call", {"name": "a__echo", "arguments": {}})
     scene.until(lambda: any("601" in line for line in processes_left(scene.marker)), "the hooks")
     host.host.close(check=False)  # the open call has no answer; the scene looks for processes that are left
+
+
+@pytest.mark.parametrize("type", ["command", "stdio", "docker"])
+@pytest.mark.parametrize("end", ["TERM", "end of input"])
+def test_when_the_gateway_ends_no_call_goes_on_because_its_hook_was_ended(scene: Scene, type: str, end: str) -> None:
+    host = user(scene, "handshake", hook("sleep 601", type=type, onFailure="continue"),
+                settings={"drain_secs": 0, "hook_timeout_secs": 500})
+    host.host.send("tools/call", {"name": "a__echo", "arguments": {}})
+    scene.until(lambda: any("601" in line for line in processes_left(scene.marker)), "the hook")
+    if end == "TERM":
+        host.host.signal(signal.SIGTERM)
+        host.host.wait_exit(check=False)
+    else:
+        host.host.close(check=False)
+    assert calls(scene) == []
 
 
 # --- hooks that work -------------------------------------------------------------------------------------------------

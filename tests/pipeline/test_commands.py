@@ -60,6 +60,10 @@ HIDDEN = [
     "2>/dev/null rm -rf /", "rm \\\n-rf /", "sudo timeout 5 nice env X=1 sh -c 'rm -rf /'", "doas rm -rf /",
     "rm.exe -rf /", "true &&rm -rf /", "a=$(rm -rf /) b", "coproc rm -rf /", "echo x;rm -rf / #",
     "echo \"$(X='a;b' rm -rf /)\"", "(X=\"a;b\" rm -rf /)",
+    "2>&1 rm -rf /", "1>&2 rm -rf /", "rm 2>/dev/null -rf /", "rm </dev/null -rf /", "rm >x 2>&1 -rf /", "rm $no -rf /",
+    "trap 'rm -rf /' EXIT", "find . -exec rm -rf {} +", "find x -execdir rm -rf y +", "su root -c 'rm -rf /'",
+    "watch rm -rf /", "flock /tmp/x rm -rf /", "ssh -p 22 host rm -rf /", "chroot /x rm -rf /", "timeout .5 rm -rf /",
+    "script -qc 'rm -rf /'",
 ]
 
 
@@ -70,7 +74,7 @@ def test_every_command_that_a_line_may_start_is_told(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["git log", "echo rm -rf /", "echo 'rm -rf /'", "grep -r rm .", "git rm -rf x",
-    "arm -rf"])
+    "arm -rf", "git -c x=rm -rf", "echo > rm -rf"])
 def test_arguments_are_not_taken_for_commands(line: str) -> None:
     assert not any(each.startswith("rm -rf") for each in told(line))
 

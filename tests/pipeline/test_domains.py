@@ -34,6 +34,7 @@ def test_an_address_has_a_plain_host_or_none(address: str, host: str) -> None:
 
 
 EVIL = [
+    "http://%EF%BD%85vil.com", "http://evil%E3%80%82com/x",
     "https://evil.com", "HTTPS://EVIL.COM", "https://evil.com.", "https://evil.com:443/x", "https://evil.com?x",
     "https://a@evil.com", "https://a:b@evil.com/x", "https://good.com@evil.com", "https://evil.com\\@good.com",
     "https://good.com\\@evil.com", "https:\\\\evil.com", "https:/evil.com", "https:evil.com", "https:////evil.com",

@@ -22,7 +22,9 @@ from shack_gateway.pipeline.call import (
     Refused,
 )
 from shack_gateway.pipeline.chain import HookRun, Program
+from shack_gateway.pipeline.hooking.running import STOPPED
 from shack_gateway.pipeline.stages import hooks, permissions, sandbox
+from shack_gateway.shell import SHUTTING_DOWN
 
 OK = HookRun(0, "", "")
 RESULT = {"content": [{"type": "text", "text": "hello"}], "structuredContent": {"a": 1}, "extra": [1, 2.50, None]}
@@ -183,6 +185,13 @@ def ids(each: object) -> str:
     if not isinstance(each, HookRun):
         return str(each)[:30]
     return f"{each.exit_code} {each.failure or each.stdout[:60] or each.stderr[:20]}"
+
+
+@pytest.mark.parametrize("event", [PRE, POST])
+@pytest.mark.parametrize("type", ["command", "stdio", "docker"])
+def test_a_hook_that_may_fail_blocks_when_the_gateway_ends(event: str, type: str) -> None:
+    way = Way(event, HookRun(-1, "", "", SHUTTING_DOWN), each={"type": type, "onFailure": "continue"})
+    assert "it was stopped: the gateway is shutting down" in refused(way.run()).text and STOPPED == SHUTTING_DOWN
 
 
 @pytest.mark.parametrize("event, said", [

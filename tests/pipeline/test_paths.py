@@ -23,11 +23,14 @@ SURE = [
     "/" + "./" * 3000 + "etc/passwd", "/" * 5000 + "etc/passwd", "./" * 3000 + "out/x", "a" + "/" * 5000 + "b",
     "~/" + "./" * 3000 + "x", ".\\" * 3000 + "x", "/" + "./" * 3000 + "My Documents/x",
     "/\n/../etc/passwd", "/a b/../../etc/passwd", "x y/../../../etc/passwd",
-    "x y/../../../etc dir/passwd",
+    "x y/../../../etc dir/passwd", "{/etc,/x}/passwd", "{..,src}/{..,a}/x", "{a,{..,b}}/x", "{~,a}/x", "{src,../x}/y",
+    "\ufeff/etc/passwd", "\u200b../x", "$HOME/.ssh/x", "${HOME}/x", "%USERPROFILE%\\x", "sqlite:////etc/x.db",
+    "sqlite:///../x.db",
 ]
 PERHAPS = ["src/a.txt", "a/b", "link/secret", "text/plain", "owner/repo", "1/2/2026", "a\\b", "\\d+/x", "s/a/b/",
     "~1.2/x", "\\d+",
-           "\\w+\\s*", "^\\s+$", "data:image/png;base64,iVBORw0KGgo"]
+           "\\w+\\s*", "^\\s+$", "data:image/png;base64,iVBORw0KGgo",
+           "**/*.{ts,tsx}", "src/{a,b}/x", "$5/x", "$id/x", "x{1,3}/y", "{repository(owner:\"a/b\",name:\"c\")}"]
 PROSE = [
     "", "x", "hello world", "a.txt", "...", "a..b", "HEAD~1", "~1.2.3", "~5", "5%", "100% sure", "a: b", "profile:x",
     "see /etc/hosts", "either/or is fine", "one / two", "Use ../x to go up", "and so on...", "a ../b c",
@@ -39,6 +42,7 @@ PROSE = [
     "C: drive", "C:", "^a.*b$",
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJCQg=",
     "/" + "A" * 5000 + "/" + "b" * 300, "x/" * 3000, "日本語の文章です。", "{\"a\": \"/x\"}",
+    "{\"a\": \"/x\", \"b\": \"../y\"}", "{a,b}", "redis:///0", "postgres:///name", "$HOME", "import{a,b}from 'x/y'",
 ]
 
 
@@ -71,7 +75,9 @@ def test_nothing_that_looks_like_a_path_is_quiet(text: str) -> None:
     ("x/../a/b", "a/b"), ("file:///C:/a", "C:/a"),
     ("file:\\\\host\\a", "/a"), ("x:file:///a", "/a"), ("fi\nle:\t//\r/a", "/a"),
     ("a\\b", "a/b"), ("a/../b", "b"), ("a/../b", "a/../b"), ("a\\..\\b", "b"), ("%2e%2e/b", "../b"),
-    ("\uff0fa", "/a"), ("\uff0e\uff0e\uff0fa", "../a"), ("%EF%BC%8Fa", "/a"), ("\uff05\uff12\uff46a", "/a"),
+    ("\uff0fa", "/a"), ("\uff0e\uff0e\uff0fa", "../a"), ("%EF%BC%8Fa", "/a"), ("\ufeff/a", "/a"),
+    ("{..,x}/a", "../a"), ("{x,/a}/b", "/a/b"), ("x/{a,..}/b", "x/../b"), ("$HOME/a", "~/a"),
+    ("sqlite:///a/b", "a/b"), ("\uff05\uff12\uff46a", "/a"),
 ])
 def test_a_text_is_read_as_a_server_might(text: str, reading: str) -> None:
     assert reading in readings(text, windows=False)

@@ -83,7 +83,7 @@ INSIDE = [
     "{root}/new", "/{root}/a.txt", "sub/../a.txt", "inner/x", "inner/../a.txt", " a.txt", "My Notes/x",
     "file://{root}/a.txt",
     "file:///{root}/a.txt", "file://localhost{root}/a.txt", "a%2fb", "%61.txt", "..a", "...", "a..b/c", "-rf", "a:b",
-    "$HOME/x", "日本.txt", "a\\b",
+    "$x/y", "{a,b}.txt", "日本.txt", "a\\b",
     "dir/~x",
     "./~x", "https://example.com/x",
 ]
@@ -98,7 +98,8 @@ OUTSIDE = [
     "//host/share",
     "/./etc/passwd", "//etc/passwd", "///etc/passwd", " /etc/passwd", "\t../x", "\uff0fetc/passwd", "\uff0e\uff0e/x",
     "{root}/sub/../../x", "file://{root}%2f..%2fx", "\\etc\\passwd", "out%2fsecret.txt", "/etc/passwd\n",
-    "inner/%2e%2e/../x",
+    "inner/%2e%2e/../x", "$HOME/x", "${HOME}/.ssh/x", "{..,a}/x", "{/etc,/x}/y", "{out,a}/../../x", "\ufeff/etc/passwd",
+    "sqlite:////etc/x.db",
 ]
 
 

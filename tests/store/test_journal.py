@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -390,6 +391,70 @@ def test_a_file_that_is_removed_is_missed_and_another_is_begun(tmp_path: Path) -
     assert faults == [f"is missing: {second.name} names it"]
 
 
+def cut(path: Path) -> None:
+    os.truncate(path, 700)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def replace(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_name("20260101T000000000Z-1.jsonl"))
+
+
+@pytest.mark.parametrize("when", ["calls follow", "the run ends"])
+@pytest.mark.parametrize("deed, shows", [
+    (cut, "counts"), (empty, "it had 5 when"), (replace, ""), (move, "is missing"),
+], ids=["cut", "emptied", "replaced", "moved"])
+def test_a_file_that_is_spoilt_while_it_is_written_is_left_and_verify_says_so(
+    tmp_path: Path, deed: Callable[[Path], None], shows: str, when: str
+) -> None:
+    desk = Desk(tmp_path)
+    desk.calls(4)
+    desk.loop.ring()
+    (first,) = files(tmp_path)
+    deed(first)
+    if when == "calls follow":
+        desk.loop.now += 1
+        desk.calls(1)
+        desk.calls(3)
+    desk.close()
+    assert len(desk.said) == 1 and "removed, replaced or cut" in desk.said[0]
+    (lost,) = rows(tmp_path, "lost")
+    assert lost["file"] == first.name and lost["rows"] >= 5 and len(lost["last"]) == 64
+    faults = [fault for verdict in verify(str(tmp_path / "journal")) for fault in verdict.faults]
+    assert any(fault.file == first.name and shows in fault.what for fault in faults), faults
+    if when == "calls follow":
+        assert [row["call"] for row in rows(tmp_path, "call")[-3:]] == [7, 7, 7], "what follows is in another file"
+
+
+def test_a_system_that_does_not_number_its_files_is_not_asked_about_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "samestat", lambda a, b: False)
+    desk = Desk(tmp_path)
+    desk.calls(200)
+    desk.close()
+    assert len(files(tmp_path)) == 1 and not desk.said
+
+
+def test_a_folder_that_became_a_link_is_written_to_no_more(tmp_path: Path) -> None:
+    desk, elsewhere = Desk(tmp_path, Bounds(4000, 1 << 20, 30)), tmp_path / "elsewhere"
+    desk.calls(2)
+    (tmp_path / "journal").rename(elsewhere)
+    (tmp_path / "journal").symlink_to(elsewhere)
+    desk.calls(60)
+    desk.close()
+    assert len(list(elsewhere.iterdir())) == 1 and desk.said
+
+
 def test_what_json_cannot_say_is_left_out_of_the_row(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     deep: dict[str, Any] = {}
@@ -468,6 +533,27 @@ def test_the_oldest_files_go_when_there_is_too_much(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in left) < 26_000 and gone
     assert not {path.name for path in left} & set(gone)
     desk.close()
+    assert not [fault for verdict in verify(str(tmp_path / "journal")) for fault in verdict.faults]
+
+
+def test_a_kill_while_old_files_are_removed_does_not_look_like_theft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        desk = Desk(tmp_path, session=str(number), clock=lambda number=number: 1.7e9 + number)
+        desk.calls(5)
+        desk.close()
+    real: Callable[[str], None] = os.unlink
+
+    def killed(path: str) -> None:
+        real(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "unlink", killed)
+    desk = Desk(tmp_path, Bounds(4000, 8000, 1e6))
+    with pytest.raises(KeyboardInterrupt):
+        desk.calls(1)
+    assert len(files(tmp_path)) == 6
     assert not [fault for verdict in verify(str(tmp_path / "journal")) for fault in verdict.faults]
 
 

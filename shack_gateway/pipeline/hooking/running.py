@@ -2,6 +2,7 @@
 
 Rule 1: a hook that cannot be judged to be meant is run.
 Rule 2: what failed is said in the log, whether the call goes on or not.
+Rule 3: when the gateway ends, no call goes on because its hook was ended: not even where a hook may fail.
 """
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ from .said import Said, bare, read, read_interceptor
 
 FOLDER = "CLAUDE_PROJECT_DIR"
 """The variable that tells a hook where the project is, and its place in commands without a shell."""
+STOPPED = "was stopped: the gateway is shutting down"
+"""The failure of hooks that were ended with the gateway (`shell.SHUTTING_DOWN`)."""
 MOST_ASIDE = 64
 """Hooks that nobody waits for and that run at the same time; those behind are not started."""
 
@@ -79,7 +82,9 @@ class Runner:
             self.trace(call, handler.place, run)
         said = read_interceptor(run) if handler.type == DOCKER else read(run, handler.event)
         answer = bare(run.stdout)
-        if said.failure:
+        if run.failure == STOPPED:
+            said.blocked = f"it {STOPPED}"
+        elif said.failure:
             self.fail(hook, said, said.failure, call)
         elif handler.type == STDIO and answer and not answer.startswith("{"):
             self.fail(hook, said, "answered with a line that is no JSON object", call)
