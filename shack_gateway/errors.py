@@ -166,6 +166,8 @@ class Cancelled(BaseException):
 
 def clip(text: str, limit: int = MOST_TEXT) -> str:
     """`text` as it may be shown: control characters escaped, at most `limit` characters."""
+    if len(text) > limit:
+        text = text[: limit + 1]  # before it is escaped: it may be a whole message
     if not text.isprintable():
         text = "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
     return text if len(text) <= limit else text[: limit - 1] + "…"

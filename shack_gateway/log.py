@@ -158,8 +158,8 @@ def redactor(fields: Iterable[str]) -> Callable[[str], str]:
     if not words:
         return lambda text: text
     key = re.compile(
-        rf"(?-i:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))(?P<name>{'|'.join(words)})(?![a-z0-9_-])"
-        r"(?:(?P<close>\\*[\"'])?\s*(?P<sign>:|=>?)\s*|[\"']?,?\s+)", re.IGNORECASE,
+        rf"(?-i:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=[a-z0-9])(?=[A-Z]))(?P<name>{'|'.join(words)})(?![a-z0-9_-])"
+        r"(?:(?P<close>\\*[\"'])?\s*(?P<sign>:|=>?)\s*|[\"']?,?\s+|\\*[\"'],\s*(?=\\*[\"']))", re.IGNORECASE,
     )
 
     def redact(text: str) -> str:

@@ -29,7 +29,7 @@ CHANGING = _set(
 
 READING = _set(
     "browse calculate cat check compare count describe detect diff display explain fetch find get glob grep has head "
-    "help history info inspect is list lookup ls measure peek ping preview query read retrieve search "
+    "help history info inspect is list lookup ls measure peek ping preview read retrieve search "
     "show stat status summarise summarize tail tree validate version view whoami"
 )
 """First words of a name that say that something is read."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 
 from ..errors import RequestError
 from ..record import NamedTuple
@@ -18,6 +19,7 @@ from .shapes import mended
 from .texts import replaced, without
 
 PAGE_SIZE = 1000
+OUTPUT = "outputSchema"
 
 
 class ListPage(NamedTuple):
@@ -31,13 +33,16 @@ class ListPage(NamedTuple):
 class Lists:
     """The lists of one catalog; each is built when first asked for and kept.
 
-    `more` are definitions of tools of ours, which stand behind those of the servers where these are shown at all.
+    `more` are definitions of tools of ours, which stand behind those of the servers where these are shown at all;
+    `is_altered` says of a tool that its results may leave as others: hosts are then not shown its output schema,
+    because they refuse what does not fit it.
     """
 
     def __init__(
-        self, catalog: Catalog, page_size: int = PAGE_SIZE, progressive: bool = False, more: tuple[str, ...] = ()
+        self, catalog: Catalog, page_size: int = PAGE_SIZE, progressive: bool = False, more: tuple[str, ...] = (),
+        is_altered: Callable[[Entry], bool] = lambda entry: False,
     ) -> None:
-        self._more = more
+        self._more, self._is_altered = more, is_altered
         self._entries: dict[str, tuple[Entry, ...]] = {
             TOOL: catalog.tools, PROMPT: catalog.prompts, RESOURCE: catalog.resources, TEMPLATE: catalog.templates,
         }
@@ -68,6 +73,8 @@ class Lists:
                 entries = tuple(sorted(entries, key=lambda entry: entry.name))
             texts = [shown_text(entry, stateless=stateless) for entry in entries]
             if kind == TOOL:
+                texts = [without(text, OUTPUT) if OUTPUT in text and self._is_altered(entry) else text
+                         for entry, text in zip(entries, texts)]
                 texts += self._more
             starts = range(0, len(texts), self._page_size)
             arrays = [_array(texts[start : start + self._page_size]) for start in starts] or [b"[]"]

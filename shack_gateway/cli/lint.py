@@ -193,6 +193,8 @@ def _parameters(above: str, read: Mapping[str, Any] | None, catalog: Catalog) ->
             there = [arguments for arguments in there if arguments]
             near = hint(rule.param, frozenset[str]().union(*there)) if rule.value != "*" else ""
             if there and all(subject_key(arguments) == rule.param for arguments in there):
+                if kind != ALLOW and rule.value != "*":
+                    continue                    # deny and ask rules take it for the subject, whatever it is called
                 yield Note(place, f"`{place}` is compared as a text: `{clip(rule.param, 80)}` is the subject of the "
                            "tool, and so no parameter", f"Write `{clip(f'{rule.tool}({rule.value})', MOST_SHOWN)}`.")
             elif near and not any(rule.param in arguments for arguments in there):

@@ -170,7 +170,7 @@ def _further_roots(place: Value, settings: dict[str, Any], environ: Mapping[str,
 
 
 def _further_root(place: Value, written: str, workspace_root: str, environ: Mapping[str, str]) -> str:
-    filled, missing = expand(written, environ.get)
+    filled, missing = expand(written, {**environ, "workspace_root": workspace_root}.get)
     for part in missing:
         place.error(part.what, part.fix)
     if missing:

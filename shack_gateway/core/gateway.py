@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import meta_tools
-from ..catalog.entries import PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog, Way
+from ..catalog.entries import PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog, Entry, Way
 from ..catalog.names import hint
 from ..catalog.render import Lists
 from ..catalog.shaping import READ
@@ -233,8 +233,12 @@ class Gateway:
         if catalog is not self._built_for:
             self._built_for = catalog
             more = () if self._results is None else (meta_tools.read_result_definition(),)
-            self._lists = Lists(catalog, self._page_size, self.progressive, more)
+            self._lists = Lists(catalog, self._page_size, self.progressive, more, self._is_altered)
             self._answers = meta_tools.Answers(catalog)
+
+    def _is_altered(self, entry: Entry) -> bool:
+        return self._chain.alters(
+            Call(0, calls.TOOL, entry.server, entry.name, entry.target, {}, {}, Context()))
 
     # --- resources ---
 

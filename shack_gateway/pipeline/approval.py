@@ -22,6 +22,8 @@ from .call import RESOURCE, Call, InputRequired, Refused, digest
 
 ONCE, SESSION, ALWAYS, NO = "once", "session", "always", "no"
 NO_PROMPTER = "tool call requires explicit approval; the gateway has no interactive prompter — add an allow rule"
+NOBODY_ASKED = "tool call requires explicit approval; the gateway has no interactive prompter"
+"""Where no allow rule would help."""
 YES: Mapping[str, Any] = {"action": "accept", "content": {"answer": ONCE}}
 MOST_ARGUMENTS = 6000
 """Characters of a call's arguments that the user is shown."""
@@ -100,7 +102,7 @@ class Approval:
         about = digest(call)
         key = self._key(about)
         if office is None:
-            return self._refused(call, rule, why, "")
+            return self._refused(call, rule, why, always, "")
         if key in call.answers:
             return self._answered(call, about, call.answers[key], covered, always, office)
         if self._no.get(about, 0.0) > office.now():
@@ -110,7 +112,7 @@ class Approval:
         if can_show_forms(call.context.capabilities):
             return InputRequired({key: _question(call, tool, rule, why, always, office.mask)}, None, call.server,
                                  stage=self._stage)
-        return self._refused(call, rule, why, self._code(call, about, tool, rule, office))
+        return self._refused(call, rule, why, always, self._code(call, about, tool, rule, office))
 
     def known(self, call: Call) -> Mapping[str, Any]:
         """What was approved at the desk is approved as long as the call goes on."""
@@ -164,11 +166,12 @@ class Approval:
             self._report("warning", f"a call cannot be approved in a terminal: {error}")
             return ""
 
-    def _refused(self, call: Call, rule: str, why: str, code: str) -> Refused:
-        text = f"{NO_PROMPTER} for `{clip(policy_name(call), MOST_RULE)}`"
+    def _refused(self, call: Call, rule: str, why: str, always: str, code: str) -> Refused:
+        tool = f"`{clip(policy_name(call), MOST_RULE)}`"
+        text = f"{NO_PROMPTER} for {tool}" if always else f"{NOBODY_ASKED}, and {tool} is asked about by `{rule}`"
         if code:
-            text += (f", or let the user run `shack-gateway approve {code}` in a terminal within 5 minutes, and then "
-                     "make the same call again")
+            text += (f"{', or' if always else ';'} let the user run `shack-gateway approve {code}` in a terminal within 5 "
+                     "minutes, and then make the same call again")
         return Refused("permissions", text + (f" ({why})" if why else ""), rule=rule)
 
 

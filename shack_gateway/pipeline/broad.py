@@ -13,13 +13,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .arguments import LIST, PATH, SUBJECT, invocations, key_says, key_word, leaves, subject_key
+from .arguments import LIST, PATH, SUBJECT, SUBJECTS, invocations, key_says, key_word, leaves, subject_key
 from .call import RESOURCE, Call
 from .commands import LONGEST_LINE, letters_of, may_hold_more, needs, told
 from .domains import Domains, hosts
 from .effort import LEAF, LONG, Effort, folding, following
 from .globs import Table
-from .grammar import ANY, DOMAIN, EXACT, PATTERN, WORD, Rule
+from .grammar import ANY, DOMAIN, EXACT, PATTERN, WORD, Rule, parse
 from .letters import folded, plain_letters
 from .paths import LONGEST, looks
 from .places import Places, has_places
@@ -49,6 +49,9 @@ class Broad:
         self.some = bool(rules)
         self._spellings, self._known = spellings, known
         texts = [rule for rule in scoped if not is_parameter(rule, known)]
+        # A parameter that is the subject itself is no parameter; what is written behind it is what the subject says.
+        texts += [parse(f"{rule.tool}({rule.value})")._replace(raw=rule.raw) for rule in texts
+                  if rule.param in SUBJECTS and rule.match != DOMAIN and rule.value.strip() not in ("", "*")]
         self._params = parameters([rule for rule in scoped if not known or is_parameter(rule, known)])
         spelt = [entry for rule in texts for entry in _spelt(rule, spellings)]
         self._table = Table(spelt)

@@ -109,6 +109,11 @@ class Stage:
         """The outcome as it goes back; only asked when `before` let the call pass."""
         return outcome
 
+    def alters(self, call: Call) -> bool:
+        """True where a result of the tool that is called may be replaced or cut here, so that it no longer is what the
+        tool's output schema promises."""
+        return False
+
     def known(self, call: Call) -> Mapping[str, Any]:
         """What the stage wants to find in `Call.answers` when the call is made again after a question."""
         return {}
@@ -214,6 +219,10 @@ class Chain:
                 self._plans.clear()
             self._plans[key] = plan
         return plan
+
+    def alters(self, call: Call) -> bool:
+        """True where the results of a tool may leave as others than it gave."""
+        return any(stage.alters(call) for stage in self._stages if self._concerns(stage, call))
 
     def _concerns(self, stage: Stage, call: Call) -> bool:
         try:

@@ -124,7 +124,8 @@ class _Cutter:
         if path or not found:
             found.append({"handle": handle, "path": path or "$"})
         ways = ", or ".join(json.dumps(way, ensure_ascii=False) for way in found)
-        parts.append(f" To read on, call `shack_call_tool` with the name `{READ_RESULT}` and the arguments {ways}; "
+        parts.append(f" To read on, call `{READ_RESULT}` (by `shack_call_tool`, where your list does not show it) with "
+                     f"the arguments {ways}; "
                      f"the whole result is kept for {KEPT_SECS / 60:g} minutes.")
         return "".join(parts)
 

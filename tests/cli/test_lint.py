@@ -466,7 +466,7 @@ def test_without_any_server_nothing_is_said_of_their_tools(place: Path) -> None:
 
 
 PARAMETERS = [
-    ("files__run(command:rm*)", "the subject of the tool", "Write `files__run(rm*)`."),
+    ("files__run(command:rm*)", "", ""),  # taken for what the subject says
     ("files__run(command:*)", "the subject of the tool", "Write `files__run(*)`."),
     ("mcp__files__run(branhc:main)", "no argument `branhc` of the tool; did you mean `branch`?", ""),
     ("files__run(branch:main)", "", ""), ("files__run(npm:*)", "", ""), ("files__run(git log:*)", "", ""),

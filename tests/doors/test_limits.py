@@ -60,6 +60,24 @@ def test_a_megabyte_is_cut_and_read_on(scene: Scene, era: str, mode: str) -> Non
     assert len(scene.received("a", "tools/call")) == 1, "reading on does not trouble the server"
 
 
+@pytest.mark.parametrize("settings, shown", [
+    ({}, True), ({"limits": [{"max_result_chars": 1000}]}, False), ({"limits": [{"calls_per_minute": 9}]}, True),
+    ({"limits": [{"tool": "b__*", "max_result_chars": 1000}]}, True), ({"dry_run": True}, False),
+    ({"hooks": {"PostToolUse": [{"matcher": "mcp__a__.*", "hooks": [{"type": "command", "command": "true"}]}]}}, False),
+    ({"hooks": {"PreToolUse": [{"matcher": "mcp__a__.*", "hooks": [{"type": "command", "command": "true"}]}]}}, True),
+    ({"hooks": {"PreToolUse": [{"hooks": [{"type": "docker", "command": "true"}]}]}}, False),
+], ids=str)
+def test_a_tool_whose_results_may_be_others_promises_no_form_of_them(
+    scene: Scene, settings: dict[str, Any], shown: bool
+) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    scene.server("a", {"name": "structured", "outputSchema": schema})
+    host = scene.start(**settings)
+    host.handshake()
+    tool = host.request("tools/list")["result"]["tools"][0]
+    assert ("outputSchema" in tool) is shown and tool["name"] == "a__structured"
+
+
 @pytest.mark.parametrize("mode, limits, listed", [
     ("full", [{"max_result_chars": 1000}], True), ("full", [{"calls_per_minute": 9}], False), ("full", [], False),
     ("progressive", [{"max_result_chars": 1000}], False),

@@ -217,7 +217,7 @@ def test_a_hook_that_asks_gets_a_refusal_that_says_that_nobody_can_be_asked(deci
 
 def test_a_hook_that_asks_without_a_reason_is_not_given_one() -> None:
     way, _ = road(pre=specific(permissionDecision="ask"))
-    assert refused(way.run(call())).text.endswith("for `fs__read`")
+    assert refused(way.run(call())).text.endswith("`fs__read` is asked about by `pre_tool_hook`")
 
 
 def test_what_only_the_first_hook_may_say_means_nothing_of_the_second() -> None:

@@ -53,7 +53,7 @@ def last(value: dict[str, Any]) -> str:
 
 def arguments(notice: str) -> list[dict[str, Any]]:
     """What the end of a cut result says to call with."""
-    assert "`shack_call_tool` with the name `shack__read_result`" in notice
+    assert "call `shack__read_result` (by `shack_call_tool`" in notice
     return [json.loads(found) for found in re.findall(r"\{.*?\}", notice)]
 
 

@@ -225,7 +225,8 @@ PARAMETERS = [
     ("n:5", {"n": 50}, False), ("f:true", {"f": True}, True), ("f:true", {"f": False}, False), ("f:*", {"f": False},
     True),
     ("branch:main", {"o": {"branch": "main"}}, False), ("branch:main", {"branch": ["main"]}, False),
-    ("branch:main", {"branch": " main\u200b"}, True), ("command:rm", {"command": "rm"}, False),
+    ("branch:main", {"branch": " main\u200b"}, True), ("command:rm", {"command": "rm"}, True),
+    ("command:rm*", {"command": "ls && rm -rf x"}, True), ("command:rm", {"command": "ls"}, False),
     ("command:rm", {"command": "command:rm"}, True), ("branch:main", {"command": "branch:main"}, False),
 ]
 

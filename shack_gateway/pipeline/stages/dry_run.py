@@ -40,6 +40,10 @@ class DryRun(Stage):
         """False for what only reads by its nature."""
         return call.kind == TOOL
 
+    def alters(self, call: Call) -> bool:
+        """True for what is not sent."""
+        return not self._reads(call)
+
     async def before(self, call: Call) -> Call | Outcome:
         """The call where it only reads; else a result that says what it would have been."""
         if self._reads(call):

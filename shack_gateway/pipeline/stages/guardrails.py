@@ -20,6 +20,7 @@ from ...record import NamedTuple
 from ..arguments import DEPTH, KEY, VALUE, Trail, place, policy_name
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
+from ..effort import folding
 from ..spellings import folded
 from ..tools import named, names, warn_of_nobody
 
@@ -27,6 +28,9 @@ ALL = "*"
 MOST_SHOWN = 300
 MOST_TOOLS = 20_000
 MOST_ROUNDS = 4
+MOST_ELEMENTS = 100_000
+LOOK, LETTER = 1500, 250
+"""What looking at one text takes of the effort besides its pattern, and folding for a microsecond."""
 
 _INDEX = Pattern(r"\[\d*\]")
 _KEYS = (
@@ -187,7 +191,9 @@ class _Words:
     def of(self, text: str) -> tuple[str, ...]:
         """As it is written, folded (`spellings.folded`), with `%` escapes undone, and all that one after another."""
         known = self._known.get(text)
+        self.effort.spend(LOOK)
         if known is None:
+            self.effort.spend(int(LETTER * (folding(text) + 4 * text.count("%"))))
             found = fresh = {text: None}
             for _ in range(MOST_ROUNDS):
                 spelt = [folded(each) for each in fresh] + [unquote(each) for each in fresh if "%" in each]
@@ -225,6 +231,8 @@ class _Guard:
             return not self._is_text and _same(node, self._value)
         if not self._is_text:
             return False
+        if node is None or isinstance(node, (bool, int, float)):
+            words.effort.spend(LOOK)
         if self._value is not None and _same(node, self._value):
             return True
         spellings = [spelling for written in _texts(node) for spelling in words.of(written)]
@@ -267,6 +275,8 @@ def _below(arguments: dict[str, Any], argument: str) -> Iterator[tuple[str, Any,
                 yield VALUE, node, trail
                 if len(node) > 1 and all(isinstance(element, str) for element in node):
                     stack.append((" ".join(node), rest, trail, depth))  # below its elements: a place there says more
+            if len(node) > MOST_ELEMENTS:
+                raise TooLong(f"a list in them has more than {MOST_ELEMENTS:,} elements")
             stack += [(element, rest, (trail, at), depth + 1) for at, element in enumerate(node)]
         elif inside:
             yield VALUE, node, trail

@@ -141,6 +141,11 @@ class Hooks(Stage):
             return True
         return self._of(call) is not NONE
 
+    def alters(self, call: Call) -> bool:
+        """True where a hook may give another result."""
+        events = self._of(call)
+        return bool(events.behind) or any(hook.handler.type == DOCKER for hook in events.before)
+
     # --- before a call ---
 
     async def before(self, call: Call) -> Call | Outcome:

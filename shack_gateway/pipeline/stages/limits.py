@@ -165,6 +165,10 @@ class Limits(Stage):
         """False where no entry is about the tool."""
         return bool(self._about(call).all)
 
+    def alters(self, call: Call) -> bool:
+        """True where the results of the tool may be cut."""
+        return bool(self._about(call).chars)
+
     async def before(self, call: Call) -> Call | Outcome:
         """The call, perhaps after a while, or why it is one too many."""
         about = self._about(call)

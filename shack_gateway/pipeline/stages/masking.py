@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...config.fields import Field
-from ..call import Outcome
+from ..call import Call, Outcome
 from ..chain import Ports, Stage
 
 FIELDS: tuple[Field, ...] = ()
@@ -23,6 +23,10 @@ class Masking(Stage):
     """Will put secrets back into arguments; passes calls through until then."""
 
     name = "masking"
+
+    def why(self, call: Call) -> str:
+        """What is done to the call."""
+        return "nothing is masked yet"
 
 
 def seal(outcome: Outcome) -> Outcome:

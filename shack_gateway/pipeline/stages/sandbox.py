@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from ...config.fields import Field, Section, Value, defaults, strings
@@ -36,6 +37,8 @@ _NAMES_GOAL = Pattern(r"(?i:dest|dst|target|out|save|write|new)|[Tt]o(?:$|[^a-z]
 """Keys of paths that something is put at, also where the tool is called `get_...`."""
 MOST_SHOWN = 300
 MOST_LOOKS = 10_000
+STEPS = 4
+"""Folders on a path that are as dear as one more path."""
 """Looks at the file system for one call; they take tenths of a second, in which nobody else is served."""
 TOO_MANY = f"cannot be judged: the call names more than {MOST_LOOKS} paths"
 
@@ -164,7 +167,7 @@ class Sandbox(Stage):
             if certainty is SURELY and (path.startswith("~") or not workspace.windows and foreign(path)):
                 return self._outside            # whose home `~` is, only the server knows
             for folder in workspace.folders(call.server):
-                if next(left, None) is None:
+                if _is_spent(left, path):
                     return TOO_MANY
                 try:
                     real = workspace.realpath(workspace.whole(folder, path))
@@ -190,7 +193,7 @@ class Sandbox(Stage):
             if path.startswith("~") and workspace.may_be_private(path):
                 return PRIVATE
             for folder in workspace.folders(server):
-                if next(left, None) is None:
+                if _is_spent(left, path):
                     return TOO_MANY
                 try:
                     if workspace.is_private(workspace.realpath(workspace.whole(folder, path))):
@@ -300,6 +303,11 @@ def _unreadable(text: str) -> str:
         return "cannot be resolved: the name is too long" if too_long(text) else ""
     except UnicodeError:
         return "cannot be resolved: it holds half of a surrogate pair"
+
+
+def _is_spent(left: Iterator[int], path: str) -> bool:
+    """True where there are too few looks left for following a path: each few folders on it are one."""
+    return next(islice(left, path.count("/") // STEPS, None), None) is None
 
 
 def _why(error: Exception) -> str:
