@@ -170,8 +170,8 @@ class Approval:
         tool = f"`{clip(policy_name(call), MOST_RULE)}`"
         text = f"{NO_PROMPTER} for {tool}" if always else f"{NOBODY_ASKED}, and {tool} is asked about by `{rule}`"
         if code:
-            text += (f"{', or' if always else ';'} let the user run `shack-gateway approve {code}` in a terminal within 5 "
-                     "minutes, and then make the same call again")
+            text += (f"{', or' if always else ';'} let the user run `shack-gateway approve {code}` in a terminal within "
+                     "5 minutes, and then make the same call again")
         return Refused("permissions", text + (f" ({why})" if why else ""), rule=rule)
 
 
