@@ -168,10 +168,12 @@ class Approval:
 
     def _refused(self, call: Call, rule: str, why: str, always: str, code: str) -> Refused:
         tool = f"`{clip(policy_name(call), MOST_RULE)}`"
-        text = f"{NO_PROMPTER} for {tool}" if always else f"{NOBODY_ASKED}, and {tool} is asked about by `{rule}`"
+        text = f"{NO_PROMPTER} for {tool}, or" if always else f"{NOBODY_ASKED}, and {tool} is asked about by `{rule}`;"
         if code:
-            text += (f"{', or' if always else ';'} let the user run `shack-gateway approve {code}` in a terminal within "
-                     "5 minutes, and then make the same call again")
+            text += (f" let the user run `shack-gateway approve {code}` in a terminal within 5 minutes, and then make the "
+                     "same call again")
+        else:
+            text = text.removesuffix(", or").removesuffix(";")
         return Refused("permissions", text + (f" ({why})" if why else ""), rule=rule)
 
 
