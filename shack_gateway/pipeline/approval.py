@@ -168,12 +168,11 @@ class Approval:
 
     def _refused(self, call: Call, rule: str, why: str, always: str, code: str) -> Refused:
         tool = f"`{clip(policy_name(call), MOST_RULE)}`"
-        text = f"{NO_PROMPTER} for {tool}, or" if always else f"{NOBODY_ASKED}, and {tool} is asked about by `{rule}`;"
+        text = f"{NO_PROMPTER} for {tool}" if always else f"{NOBODY_ASKED}, and {tool} is asked about by `{rule}`"
         if code:
-            text += (f" let the user run `shack-gateway approve {code}` in a terminal within 5 minutes, and then make the "
-                     "same call again")
-        else:
-            text = text.removesuffix(", or").removesuffix(";")
+            link = ", or" if always else ";"
+            text += (f"{link} let the user run `shack-gateway approve {code}` in a terminal within 5 minutes, and then "
+                     "make the same call again")
         return Refused("permissions", text + (f" ({why})" if why else ""), rule=rule)
 
 
