@@ -40,7 +40,7 @@ from .shell import Shell
 from .slot import Drive, Slot
 from .store.approvals import Approvals
 from .store.catalog_cache import CatalogCache
-from .store.journal import Journal, configuration
+from .store.journal import BATCH_SECS, Journal, configuration
 from .store.journal_file import Book, Bounds
 from .store.journal_rows import Rows, suspicion
 from .store.paths import state_folder
@@ -178,10 +178,9 @@ def office(config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEve
 
 
 def keep_journal(
-    config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log, session: str,
-    soon: Callable[[Callable[[], None]], None],
+    config: Config, environ: Mapping[str, str], loop: asyncio.AbstractEventLoop, log: Log, session: str
 ) -> Journal | None:
-    """The journal of a run that begins now, if one is kept; `soon` does something at the end of a turn of the loop."""
+    """The journal of a run that begins now, if one is kept."""
     wanted, folder, fields = config.settings["journal"], state_folder(environ), config.settings["redact_fields"]
     if wanted is None:
         return None
@@ -192,7 +191,7 @@ def keep_journal(
     rows = Rows(session, redactor(fields), suspicion(fields), options["argument_chars"], options["result_chars"])
     bounds = Bounds(options["max_bytes"], options["keep_bytes"], options["keep_days"])
     book = Book(os.path.join(folder, "journal"), bounds, rows.event, partial(log.warning, "journal"))
-    journal = Journal(rows, book, loop, soon, partial(log.warning, "journal"))
+    journal = Journal(rows, book, loop, partial(loop.call_later, BATCH_SECS), partial(log.warning, "journal"))
     journal.note("start", {"version": __version__, "pid": os.getpid()})
     journal.note("config", configuration(config.path, len(config.servers), config.settings, len(config.warnings)))
     return journal
@@ -221,7 +220,7 @@ class Serving:
         ports = house.ports(config, environ, office(config, environ, loop))._replace(results=results)
         built = [stage for _, stage in stages(config, ports) if stage is not None]
         chain = Chain(built, house.fleet.send, masking.seal, ports.report, time.monotonic)
-        self._journal = journal = keep_journal(config, environ, loop, log, ports.session, house.outbox.then)
+        self._journal = journal = keep_journal(config, environ, loop, log, ports.session)
         if journal is not None:
             house.fleet.tell = journal.event
         questions = Questions(

@@ -43,41 +43,29 @@ PIPE_HOLDS = 1_048_576
 
 
 class Outbox:
-    """The writers that were fed since they last wrote, and what is to be done when they have written.
+    """The writers that were fed since they last wrote.
 
     While a reader's turn holds it, sends are only noted; outside a turn the first one schedules a flush.
     """
 
-    __slots__ = ("_loop", "behind", "dirty", "held")
+    __slots__ = ("_loop", "dirty", "held")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.dirty: list[Writer] = []
-        self.behind: list[Callable[[], None]] = []
         self.held = False
 
     def flush(self) -> None:
         """Each writer that was fed writes once. Never raises: writers report through the loop."""
         dirty, self.dirty = self.dirty, []
-        behind = self.behind
-        if behind:
-            self.behind = []
         for writer in dirty:
             writer.flush()
-        for work in behind:
-            work()
 
     def add(self, writer: Writer) -> None:
         """Note that `writer` was fed; a writer does so once until it is flushed."""
-        if not (self.held or self.dirty or self.behind):
+        if not self.held and not self.dirty:
             self._loop.call_soon(self.flush)
         self.dirty.append(writer)
-
-    def then(self, work: Callable[[], None]) -> None:
-        """Do something that must not raise at the end of this turn, when everybody has written: nobody waits for it."""
-        if not (self.held or self.dirty or self.behind):
-            self._loop.call_soon(self.flush)
-        self.behind.append(work)
 
 
 class Reader:
@@ -173,7 +161,7 @@ class Reader:
                 self._on_end()
         finally:
             outbox.held = False
-            if outbox.dirty or outbox.behind:
+            if outbox.dirty:
                 outbox.flush()
 
 

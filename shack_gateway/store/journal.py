@@ -2,8 +2,7 @@
 
 Rule 1: never a reason for a call to fail or to wait: a call is only noted, and written when its answer has left;
         whatever goes wrong here stays here, and is said once.
-Rule 2: what happens in one turn of the loop is one write, at its end. A thread does it only where the disk turned out
-        to be slow.
+Rule 2: what happens within `BATCH_SECS` is one write. A thread does it only where the disk turned out to be slow.
 Rule 3: a run in which nothing happened (a host that only looked who we are) leaves no file.
 
 `journal_rows` says what a row holds, `journal_file` how files are kept, `journal_reading` reads and judges them.
@@ -23,6 +22,9 @@ from ..pipeline.call import Call, Complete, Outcome
 from .journal_file import Book
 from .journal_rows import Rows
 
+BATCH_SECS = 0.002
+"""How long a row may wait for others: a write for each call of a quick sequence would cost more than all else that is
+done for its row, and hold up the next call. What a KILL can lose is not more than that."""
 SETTLE_SECS, SETTLE_ROWS = 0.05, 64
 """How long, and for how many rows, the line that counts them may be behind."""
 SLOW_SECS, STUCK_SECS = 0.05, 0.5
@@ -48,11 +50,11 @@ class Loop(Protocol):
 
 
 class Journal:
-    """Collects what happens and has it written. `soon` does something at the end of this turn of the loop, `say` takes
-    a text for the owner."""
+    """Collects what happens and has it written. `soon` does something in a moment (`BATCH_SECS`), `say` takes a
+    text for the owner."""
 
     def __init__(
-        self, rows: Rows, book: Book, loop: Loop, soon: Callable[[Callable[[], None]], None],
+        self, rows: Rows, book: Book, loop: Loop, soon: Callable[[Callable[[], None]], object],
         say: Callable[[str], None], clock: Callable[[], float] = time.time,
     ) -> None:
         self._rows, self._book, self._loop, self._soon, self._say = rows, book, loop, soon, say
@@ -127,7 +129,7 @@ class Journal:
             self._soon(self._flush)
 
     def _flush(self) -> None:
-        """Write what was noted in this turn of the loop."""
+        """Write what was noted since the last time."""
         pending, self._pending, self._scheduled = self._pending, [], False
         if self._closed or not pending:
             return
