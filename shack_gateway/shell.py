@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from .children import Child, Died, Keeper
-from .pipeline.chain import HookRun, Program
+from .pipeline.chain import SHUTTING_DOWN, HookRun, Program
 from .pipes import Outbox, Reader, Writer
 from .resident import Resident, words
 from .slot import Slot
@@ -21,8 +21,6 @@ from .slot import Slot
 MOST_WORDS = 65_536
 """Bytes on standard output, and on standard error; on the first as many more as four times what the hook was given,
 because what it writes may be that, changed and spelt out."""
-SHUTTING_DOWN = "was stopped: the gateway is shutting down"
-"""What `pipeline/hooking/running.py` knows this failure by (`STOPPED`)."""
 THREADED_SECS = 0.1
 """How long the last words of a hook may take where a thread reads its pipes (Windows)."""
 LINGER_SECS = 1.0

@@ -79,10 +79,7 @@ def load(
     table = _server_table(top)
     settings["workspace_root"] = _root(top, settings["workspace_root"], environ)
     _further_roots(top.member("sandbox"), settings, environ)
-    if profile:
-        settings["profile"] = profile
-    if given["dry_run"]:
-        settings["dry_run"] = True
+    settings.update({key: value for key, value in given.items() if value})
     servers = [spec(name, place, entry, settings, environ) for name, (place, entry) in table.items()]
     settings[SERVERS.key] = tuple(table)
     for stage in wanted:

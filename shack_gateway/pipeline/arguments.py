@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..catalog.names import joined
+from ..catalog.shaping import READ
 from .call import RESOURCE, Call
 
 DEPTH = 200
@@ -149,7 +150,7 @@ def policy_name(call: Call) -> str:
     `server__tool` and `server__prompt`; reading any resource of a server is `server__resources/read`, a name that no
     tool is listed under, and that `server__*` covers.
     """
-    return joined(call.server, "resources/read" if call.kind == RESOURCE else call.target)
+    return joined(call.server, READ if call.kind == RESOURCE else call.target)
 
 
 def place(trail: Trail | None) -> str:

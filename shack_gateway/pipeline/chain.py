@@ -40,6 +40,10 @@ class Program(NamedTuple):
     """What the names of variables begin with that it is not given."""
 
 
+SHUTTING_DOWN = "was stopped: the gateway is shutting down"
+"""The failure of a hook that was ended with the gateway: no call goes on behind it, however lenient it is."""
+
+
 class HookRun(NamedTuple):
     """What a hook command did. `exit_code` is negative for a signal; `failure` says why it could not be run or was
     stopped (`timed out after 30 s`), and then nothing else counts."""

@@ -143,12 +143,6 @@ def unmatched(read: Mapping[str, Any], known: Iterable[str]) -> list[tuple[str, 
     return found
 
 
-def unconditional(rules: Iterable[Rule]) -> Callable[[str], bool]:
-    """Tells whether one of the rules is about a tool of this name whatever its arguments are."""
-    bare = [named(rule.tool) for rule in rules if rule.match == ANY]
-    return lambda name: any(meant(name) for meant in bare)
-
-
 def one_rule(text: str) -> Callable[[Call, Ports], bool]:
     """Tells whether a call is one that a rule is about, read as a rule that forbids; raises `ValueError` for no rule.
 

@@ -12,14 +12,12 @@ from ...errors import clip
 from ...record import NamedTuple
 from ...slot import Drive
 from ..call import Call
-from ..chain import HookRun, Ports, Program
+from ..chain import SHUTTING_DOWN, HookRun, Ports, Program
 from .handlers import DOCKER, STDIO, Handler
 from .said import Said, bare, read, read_interceptor
 
 FOLDER = "CLAUDE_PROJECT_DIR"
 """The variable that tells a hook where the project is, and its place in commands without a shell."""
-STOPPED = "was stopped: the gateway is shutting down"
-"""The failure of hooks that were ended with the gateway (`shell.SHUTTING_DOWN`)."""
 MOST_ASIDE = 64
 """Hooks that nobody waits for and that run at the same time; those behind are not started."""
 
@@ -82,8 +80,8 @@ class Runner:
             self.trace(call, handler.place, run)
         said = read_interceptor(run) if handler.type == DOCKER else read(run, handler.event)
         answer = bare(run.stdout)
-        if run.failure == STOPPED:
-            said.blocked = f"it {STOPPED}"
+        if run.failure == SHUTTING_DOWN:
+            said.blocked = f"it {SHUTTING_DOWN}"
         elif said.failure:
             self.fail(hook, said, said.failure, call)
         elif handler.type == STDIO and answer and not answer.startswith("{"):
