@@ -40,7 +40,7 @@ from .shell import Shell
 from .slot import Drive, Slot
 from .store.approvals import Approvals
 from .store.catalog_cache import CatalogCache
-from .store.journal import BATCH_SECS, Journal, configuration
+from .store.journal import MOMENT_SECS, Journal, configuration
 from .store.journal_file import Book, Bounds
 from .store.journal_rows import Rows, suspicion
 from .store.paths import state_folder
@@ -191,7 +191,7 @@ def keep_journal(
     rows = Rows(session, redactor(fields), suspicion(fields), options["argument_chars"], options["result_chars"])
     bounds = Bounds(options["max_bytes"], options["keep_bytes"], options["keep_days"])
     book = Book(os.path.join(folder, "journal"), bounds, rows.event, partial(log.warning, "journal"))
-    journal = Journal(rows, book, loop, partial(loop.call_later, BATCH_SECS), partial(log.warning, "journal"))
+    journal = Journal(rows, book, loop, partial(loop.call_later, MOMENT_SECS), partial(log.warning, "journal"))
     journal.note("start", {"version": __version__, "pid": os.getpid()})
     journal.note("config", configuration(config.path, len(config.servers), config.settings, len(config.warnings)))
     return journal
@@ -223,6 +223,7 @@ class Serving:
         self._journal = journal = keep_journal(config, environ, loop, log, ports.session)
         if journal is not None:
             house.fleet.tell = journal.event
+            house.outbox.behind = journal.turn
         questions = Questions(
             loop.time,
             os.urandom,

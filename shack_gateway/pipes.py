@@ -48,18 +48,22 @@ class Outbox:
     While a reader's turn holds it, sends are only noted; outside a turn the first one schedules a flush.
     """
 
-    __slots__ = ("_loop", "dirty", "held")
+    __slots__ = ("_loop", "behind", "dirty", "held")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.dirty: list[Writer] = []
         self.held = False
+        self.behind: Callable[[], None] | None = None
+        """What is to be done, and must not raise, whenever all have written: nobody waits for it."""
 
     def flush(self) -> None:
         """Each writer that was fed writes once. Never raises: writers report through the loop."""
         dirty, self.dirty = self.dirty, []
         for writer in dirty:
             writer.flush()
+        if self.behind is not None:
+            self.behind()
 
     def add(self, writer: Writer) -> None:
         """Note that `writer` was fed; a writer does so once until it is flushed."""

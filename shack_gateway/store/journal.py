@@ -2,7 +2,8 @@
 
 Rule 1: never a reason for a call to fail or to wait: a call is only noted, and written when its answer has left;
         whatever goes wrong here stays here, and is said once.
-Rule 2: what happens within `BATCH_SECS` is one write. A thread does it only where the disk turned out to be slow.
+Rule 2: what is noted in one turn of the loop is written at the end of the next one, while a server is at work on what
+        was sent to it, or after `MOMENT_SECS`. A thread does it only where the disk turned out to be slow.
 Rule 3: a run in which nothing happened (a host that only looked who we are) leaves no file.
 
 `journal_rows` says what a row holds, `journal_file` how files are kept, `journal_reading` reads and judges them.
@@ -22,9 +23,8 @@ from ..pipeline.call import Call, Complete, Outcome
 from .journal_file import Book
 from .journal_rows import Rows
 
-BATCH_SECS = 0.002
-"""How long a row may wait for others: a write for each call of a quick sequence would cost more than all else that is
-done for its row, and hold up the next call. What a KILL can lose is not more than that."""
+MOMENT_SECS = 0.002
+"""How long a row may wait where nothing else happens."""
 SETTLE_SECS, SETTLE_ROWS = 0.05, 64
 """How long, and for how many rows, the line that counts them may be behind."""
 SLOW_SECS, STUCK_SECS = 0.05, 0.5
@@ -50,8 +50,8 @@ class Loop(Protocol):
 
 
 class Journal:
-    """Collects what happens and has it written. `soon` does something in a moment (`BATCH_SECS`), `say` takes a
-    text for the owner."""
+    """Collects what happens and has it written. `soon` does something in a moment (`MOMENT_SECS`), `say` takes a
+    text for the owner; `turn` is to be called at the end of every turn of the loop in which something was sent."""
 
     def __init__(
         self, rows: Rows, book: Book, loop: Loop, soon: Callable[[Callable[[], None]], object],
@@ -60,7 +60,7 @@ class Journal:
         self._rows, self._book, self._loop, self._soon, self._say = rows, book, loop, soon, say
         self._clock = clock
         self._pending: list[tuple[Callable[..., str], tuple[Any, ...]]] = []
-        self._scheduled = self._happened = self._closed = self._broken = False
+        self._scheduled = self._ripe = self._happened = self._closed = self._broken = False
         self._timer: Timer | None = None
         self._settled_at = self._slow = 0.0
         self._calls = self._unwritten = self.last = 0
@@ -126,11 +126,23 @@ class Journal:
     def _schedule(self) -> None:
         if not self._scheduled and not self._closed:
             self._scheduled = self._happened = True
-            self._soon(self._flush)
+            self._soon(self._after_a_moment)
+
+    def _after_a_moment(self) -> None:
+        self._scheduled = False
+        self._flush()
+
+    def turn(self) -> None:
+        """Write what was noted in earlier turns. The answer of a call is not kept waiting by its own row, and the next
+        call has been sent to its server by now: were we killed, the rows of one turn would be missing, and no more."""
+        if self._ripe:
+            self._flush()
+        else:
+            self._ripe = bool(self._pending)
 
     def _flush(self) -> None:
         """Write what was noted since the last time."""
-        pending, self._pending, self._scheduled = self._pending, [], False
+        pending, self._pending, self._ripe = self._pending, [], False
         if self._closed or not pending:
             return
         try:

@@ -222,6 +222,20 @@ def test_a_gateway_that_is_ended_under_load_leaves_a_sound_file(scene: Scene, nu
     assert verdict.end != TORN or verdict.rows > 0
 
 
+@pytest.mark.parametrize("answered", [2, 7, 50])
+def test_a_kill_behind_an_answer_costs_no_row_but_that_of_the_last_call(scene: Scene, answered: int) -> None:
+    scene.lenient = True
+    scene.server("a", "echo", log=False)
+    host = scene.start(keep=False)
+    host.handshake()
+    for _ in range(answered):
+        host.call("a__echo")
+    host.signal(signal.SIGKILL)
+    host.process.wait(15)
+    (verdict,) = verify(str(state(scene) / "journal"))
+    assert not verdict.faults and len(rows(state(scene), "call")) >= answered - 1
+
+
 def block(folder: Path) -> None:
     folder.mkdir()
     (folder / "journal").write_text("a file, where a folder should be")

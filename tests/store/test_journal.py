@@ -204,6 +204,21 @@ def test_all_of_a_turn_is_one_write_behind_the_turn(tmp_path: Path, monkeypatch:
     assert len(writes) == 1 and len(rows(tmp_path, "call")) == 31
 
 
+def test_a_row_is_written_at_the_end_of_the_turn_behind_its_own(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    made = call({})
+    desk.journal.turn()
+    desk.journal.call(made, made, complete({}), 0.1)
+    desk.journal.turn()
+    assert not desk.folder.exists()
+    desk.journal.call(made, made, complete({}), 0.1)
+    desk.journal.turn()
+    assert len(rows(tmp_path, "call")) == 2
+    desk.loop.turn()
+    desk.journal.turn()
+    assert len(rows(tmp_path, "call")) == 2
+
+
 def test_a_secret_in_one_row_of_a_turn_is_masked_and_the_others_are_not(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     for arguments in ({"a": "1"}, {"password": "hunter2"}, {"pass\u017fword": "x"}, {"b": "plain"}):
