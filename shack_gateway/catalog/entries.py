@@ -265,9 +265,9 @@ class Catalog:
         return found
 
     def own_names(self, server: str) -> frozenset[str]:
-        """What a server itself calls all of the tools that it lists, whatever is kept of them."""
+        """What a server itself calls all tools and prompts that it lists, whatever is kept of them."""
         listing = self._listings.get(server)
-        return frozenset([item.target for item in listing.tools]) if listing is not None else frozenset()
+        return frozenset([item.target for item in (*listing.tools, *listing.prompts)]) if listing else frozenset()
 
     # --- by URI ---
 

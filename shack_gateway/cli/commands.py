@@ -29,7 +29,7 @@ COMMANDS = (
             (Option("lines", "How many rows.", value="N", short="n", default="20"),
              Option("follow", "Go on with rows as they are written, until interrupted.", short="f"),
              Option("server", "Only rows of this server; `*` and `?` stand for any letters.", value="NAME"),
-             Option("tool", "Only calls of this tool; `*` and `?` stand for any letters.", value="NAME"),
+             Option("tool", "Only calls of this tool: a name or a pattern, as in permission rules.", value="NAME"),
              Option("outcome", "Only calls that ended so: ok, tool-error, refused, failed, asked, cancelled.",
                     value="WORD"),
              Option("event", "Only rows of this kind: call, server, question, answer, config, ...", value="WORD"),

@@ -20,7 +20,7 @@ from ..config.load import Config, load
 from ..errors import ConfigError, RequestError, clip
 from ..log import redactor
 from ..pipeline import explaining
-from ..pipeline.call import RESOURCE, Call, Complete, Failed, Refused
+from ..pipeline.call import PROMPT, RESOURCE, Call, Complete, Failed, Refused
 from ..pipeline.explaining import Known, Meant, Step, Trail, Watch
 from ..pipeline.stages import masking
 from ..pipeline.stages.profiles import layers
@@ -112,7 +112,8 @@ def explained(
 
     async def look(rooms: Rooms) -> Found:
         servers = {spec.name: spec.enabled for spec in config.servers}
-        known = Known(rooms.catalog, servers, lambda server, tool: unseen(config, server, tool))
+        known = Known(rooms.catalog, servers, lambda server, tool: unseen(config, server, tool),
+                      lambda server, tool: own(config, server, tool))
         try:
             meant = explaining.meant(name, arguments, known)
         except RequestError as error:
@@ -127,8 +128,8 @@ def explained(
 
 def unseen(config: Config, server: str, tool: str) -> str:
     """The setting that keeps a name of a server's tool (its own or its new one) from every host, or nothing."""
-    shape = next((spec.shape for spec in config.servers if spec.name == server), None) or ServerShape()
-    both = [tool, *[old for old, new in shape.rename.items() if new == tool], *[shape.rename.get(tool, tool)]]
+    shape = _shape(config, server)
+    both = {own(config, server, tool), tool, shape.rename.get(tool, tool)}
     lists = [("hidden", config.settings.get("hidden", ()))]
     lists += [(f"profiles.{layer.name}.hidden", layer.read.get("hidden", ())) for layer in layers(config.settings)]
     for key, patterns in lists:
@@ -146,6 +147,15 @@ def unseen(config: Config, server: str, tool: str) -> str:
     if shape.rename.get(tool, tool) != tool:
         return f"`{place}.rename` has it called `{clip(joined(server, shape.rename[tool]), 200)}`"
     return ""
+
+
+def own(config: Config, server: str, tool: str) -> str:
+    """The server's own name of a tool, which may be called otherwise by `rename`."""
+    return next((old for old, new in _shape(config, server).rename.items() if new == tool), tool)
+
+
+def _shape(config: Config, server: str) -> ServerShape:
+    return next((spec.shape for spec in config.servers if spec.name == server), None) or ServerShape()
 
 
 # --- for people ------------------------------------------------------------------------------------------------------
@@ -233,7 +243,11 @@ def ending(trail: Trail, redact: Callable[[str], str]) -> str:
 
 def params(call: Call) -> dict[str, Any]:
     """The call as its server is given it."""
-    return {"uri": call.target} if call.kind == RESOURCE else {"name": call.target, "arguments": call.arguments}
+    if call.kind == RESOURCE:
+        return {"uri": call.target}
+    if call.kind == PROMPT and not call.arguments:
+        return {"name": call.target}
+    return {"name": call.target, "arguments": call.arguments}
 
 
 def _misused(screen: Screen, text: str) -> int:

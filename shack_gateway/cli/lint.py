@@ -1,4 +1,4 @@
-"""What of a policy cannot do what its owner meant, beyond what reading the file shows; for `check`.
+"""What of a policy cannot do what its owner meant, beyond what reading the file shows; for `check`, some for `serve`.
 
 Rule 1: a finding is a warning: the gateway runs as it is configured.
 Rule 2: nothing is said of what is not known: without a server's lists nothing about its tools.
@@ -46,6 +46,11 @@ def lint(config: Config, environ: Mapping[str, str], catalog: Catalog | None = N
     notes += _unserved(config) if known is None else _idle(config, known)
     notes += _matchers(config, known)
     return placed(config, notes)
+
+
+def strangers(config: Config) -> tuple[Problem, ...]:
+    """What `serve` says at its start: names and patterns of servers that are not configured, with their lines."""
+    return placed(config, [*_unserved(config), *_matchers(config, None)])
 
 
 # --- roots -----------------------------------------------------------------------------------------------------------
@@ -152,12 +157,12 @@ def _idle(config: Config, known: _Known) -> Iterator[Note]:
     catalog = known.catalog
     for spec in config.servers:
         if spec.shape is not None and spec.name in catalog.servers:
-            for key, word in idle(spec.shape, _own(catalog, spec.name)):
+            for key, word in idle(spec.shape, catalog.own_names(spec.name)):
                 place = _entry(config, f"servers.{show((spec.name,))}.{key}", word)
                 yield Note(place, f"`{place}` means no tool that the server `{clip(spec.name, 80)}` lists: "
                            f"`{clip(word, MOST_SHOWN)}`", "Write the server's own name of a tool.")
         for tool in spec.tool_timeouts if spec.name in catalog.servers else ():
-            if tool not in _own(catalog, spec.name):
+            if tool not in catalog.own_names(spec.name):
                 place = show(("servers", spec.name, "tool_timeouts", tool))
                 yield Note(place, f"`{place}` is about no tool that the server lists", "Write its own name of a tool.")
     yield from _idle_rules("permissions", config.settings.get("permissions"), known)
@@ -317,11 +322,6 @@ def _unfit(place: str, matcher: str, handler: Handler, known: _Known) -> Iterato
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _own(catalog: Catalog, server: str) -> set[str]:
-    """A server's own names of all its tools and prompts, hidden ones included."""
-    return {entry.target for entry in catalog.callable if entry.server == server} | catalog.gone.get(server, set())
 
 
 def _entry(config: Config, key: str, word: str) -> str:

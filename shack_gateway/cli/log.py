@@ -9,16 +9,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 
+from ..catalog.shaping import globs
 from ..config.fields import nearest
 from ..errors import clip
-from ..store.journal_reading import ENDED, OPEN, TORN, Follower, Row, Verdict, every, files, latest, verify
+from ..pipeline.tools import named
+from ..store.journal_reading import ENDED, EVENTS, OPEN, TORN, Follower, Row, Verdict, every, files, latest, verify
 from ..store.journal_rows import FAILED, OUTCOMES, REFUSED
-from ..store.journal_stats import statistics
+from ..store.journal_stats import BYTES_PER_TOKEN, statistics
 from ..store.paths import state_folder
 from .options import PROGRAM, Arguments
 from .report import BOLD, GREEN, RED, YELLOW, Screen, counted, table
@@ -28,12 +30,16 @@ VERIFY, STATS = "verify", "stats"
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LOOK_SECS = 0.25
 """How often `--follow` looks for new rows."""
+MOST_LINED_UP = 1000
+"""Rows whose columns are made as wide as each other's."""
 MOST_SHOWN = 100
 """Characters of a row's last column."""
 MOST_MS = 1e12
 """Milliseconds of a call; what is more was not written by us."""
 NOT_SHOWN = ("n", "at", "event", "session", "hash", "server", "what", "others", "call", "sha256")
 """Members of a row that stand in other columns, or say nothing to people."""
+FILTERS = ("server", "tool", "outcome", "event", "since", "until")
+"""The options that choose rows."""
 ENDS = {ENDED: "complete", OPEN: "open: a gateway writes it, or was killed", TORN: "cut off: its gateway was killed"}
 
 
@@ -44,68 +50,107 @@ class _Misused(Exception):
 def run(arguments: Arguments) -> int:
     """The command; 1 where `verify` finds that the journal was changed, 2 for a command line that makes no sense."""
     out, err = Screen(sys.stdout, os.environ), Screen(sys.stderr, os.environ)
-    what, as_json = arguments.word, "json" in arguments.switches
+    what, as_json, follows = arguments.word, "json" in arguments.switches, "follow" in arguments.switches
     try:
-        if what not in ("", VERIFY, STATS):
-            near = nearest(what, (VERIFY, STATS))
-            raise _Misused(f"`log {clip(what, 40)}` is not known" + (f": did you mean `{near}`?" if near else ""))
-        if what and "follow" in arguments.switches:
-            raise _Misused(f"`--follow` does not go with `{what}`")
-        wanted, since = _filter(arguments.values)
+        _fitting(what, arguments)
+        wanted = _Wanted(arguments.values)
         lines = _count(arguments.values["lines"])
     except _Misused as error:
         err.say(f"usage: {PROGRAM} log [verify|stats] [OPTIONS]\n{PROGRAM}: error: {error}")
         return 2
     state = state_folder(surroundings())
     folder = os.path.join(state, "journal") if state else ""
-    if not files(folder):
+    there = files(folder)
+    if not there:
         err.say(f"There is no journal in {clip(folder)}. A gateway that its host starts with another SHACK_STATE_DIR "
                 "or HOME keeps it elsewhere." if folder else
                 "There is no folder for state. Set HOME, or SHACK_STATE_DIR to what the gateway has.")
     if what == VERIFY:
         return _verify(verify(folder), out, as_json)
     if what == STATS:
-        found = statistics((name, row) for name, row in every(folder) if wanted(row))
-        out.say(json.dumps(found) if as_json else _shown_statistics(found, out))
-        return 0
-    follower = Follower(folder)
-    rows = latest(folder, wanted, lines, since)
-    _say(rows, out, as_json)
-    told = {str(row.get("hash")) for row in rows}  # what was written meanwhile is both a last row and a new one
-    while "follow" in arguments.switches and folder:
+        sums = statistics((name, row) for name, row in every(folder) if wanted(row))
+        out.say(json.dumps(sums) if as_json else _shown_statistics(sums, out))
+        nothing = not sums["runs"]
+    else:
+        follower = Follower(folder)
+        told = set(_say(latest(folder, wanted, lines, wanted.since), out, as_json))
+        nothing = not told and lines > 0
+    if there and nothing:
+        since = f" since {wanted.since}" if wanted.since else ""
+        err.say(f"No row matches. Looked at: {counted(wanted.judged, 'row')}{since}, in "
+                f"{counted(len(there), 'file')} of {clip(folder)}.")
+    while follows and folder:
+        # What was written between making the follower and reading the last rows is one of them, and new as well.
         _say([row for row in follower.news() if wanted(row) and row.get("hash") not in told], out, as_json)
         time.sleep(LOOK_SECS)
     return 0
 
 
-def _say(rows: list[Row], out: Screen, as_json: bool) -> None:
-    for line in [json.dumps(row) for row in rows] if as_json else _shown(rows, out):
-        out.say(line)
+def _fitting(what: str, arguments: Arguments) -> None:
+    """Raise `_Misused` for an unknown word, and for options that would do nothing there."""
+    if what not in ("", VERIFY, STATS):
+        near = nearest(what, (VERIFY, STATS))
+        raise _Misused(f"`log {clip(what, 40)}` is not known" + (f": did you mean `{near}`?" if near else ""))
+    if what and "follow" in arguments.switches:
+        raise _Misused(f"`--follow` does not go with `{what}`")
+    chosen = [name for name in FILTERS if arguments.values[name]]
+    if what == VERIFY and chosen:
+        raise _Misused(f"`--{chosen[0]}` does not go with `{what}`: a file is judged as a whole")
+
+
+def _say(rows: Iterable[Row], out: Screen, as_json: bool) -> list[str]:
+    """Write the rows; their hashes."""
+    hashes: list[str] = []
+    left = iter(rows)
+    while some := list(islice(left, MOST_LINED_UP)):
+        for line in [json.dumps(row) for row in some] if as_json else _shown(some, out):
+            out.say(line)
+        hashes += [str(row.get("hash")) for row in some]
     sys.stdout.flush()
+    return hashes
 
 
 # What is wanted
 
 
-def _filter(values: Any) -> tuple[Callable[[Row], bool], str]:
-    """Whether a row is asked for, and the time before which none is."""
-    server, tool, event = values["server"], values["tool"], values["event"]
-    outcome = values["outcome"].replace("-", " ").replace("_", " ")
-    if outcome and outcome not in OUTCOMES:
-        raise _Misused(f"`--outcome` must be one of {', '.join(OUTCOMES)}")
-    since, until = (_time(name, values[name]) for name in ("since", "until"))
+class _Wanted:
+    """Whether a row is asked for. `since` is the time before which no row is, `judged` how many later ones it was
+    asked about. Raises `_Misused` when made of what makes no sense."""
 
-    def wanted(row: Row) -> bool:
+    def __init__(self, values: Mapping[str, str]) -> None:
+        server, tool = values["server"], values["tool"]
+        self._of_server = globs((server,)) if server else None
+        self._of_tool = named(tool) if tool else None
+        self._event = _word("event", values["event"], EVENTS)
+        self._outcome = _word("outcome", values["outcome"], OUTCOMES)
+        self.since, self._until = _time("since", values["since"]), _time("until", values["until"])
+        self.judged = 0
+
+    def __call__(self, row: Row) -> bool:
+        if row["at"] < self.since:
+            return False
+        self.judged += 1
         return not (
-            (server and not fnmatchcase(str(row.get("server", "")), server))
-            or (tool and not fnmatchcase(str(row.get("tool", "")), tool))
-            or (event and row["event"] != event)
-            or (outcome and row.get("outcome") != outcome)
-            or row["at"] < since
-            or (until and row["at"] > until)
+            (self._event and row["event"] != self._event)
+            or (self._outcome and row.get("outcome") != self._outcome)
+            or (self._until and row["at"] > self._until)
+            or (self._of_server and not _means(self._of_server, row.get("server")))
+            or (self._of_tool and not _means(self._of_tool, row.get("tool")))
         )
 
-    return wanted, since
+
+def _means(pattern: Callable[[str], bool], name: Any) -> bool:
+    return isinstance(name, str) and pattern(name)
+
+
+def _word(option: str, written: str, known: tuple[str, ...]) -> str:
+    """Which of the known words is meant; a `-` stands for a blank, because that is easier to type."""
+    word = written.replace("-", " ").replace("_", " ")
+    if word and word not in known:
+        near = nearest(word, known).replace(" ", "-")
+        raise _Misused(f"`--{option}` must be one of {', '.join(each.replace(' ', '-') for each in known)}"
+                       + (f"; did you mean `{near}`?" if near else ""))
+    return word
 
 
 def _time(name: str, written: str) -> str:
@@ -198,12 +243,15 @@ def _shown_statistics(found: dict[str, Any], out: Screen) -> str:
     head = ("tool", "calls", "refused", "failed", "p50", "p95", "bytes in", "bytes out")
     rows = [head, *[_numbers(each["tool"], each) for each in found["tools"]], _numbers("all", found["totals"])]
     lines = table(rows, numbers=range(1, len(head)))
-    saved, text = found["saved"], "\n".join([out.paint(lines[0], BOLD), *lines[1:]])
+    text = "\n".join([out.paint(lines[0], BOLD), *lines[1:], "", f"{counted(found['runs'], 'run')} of the gateway."])
+    saved = found["saved"]
+    if not saved["runs"]:
+        return text
     tokens = saved["tokens_estimated"]
     came = f"saved about {tokens} tokens" if tokens >= 0 else f"cost about {-tokens} tokens"
-    return (f"{text}\n\n{counted(found['runs'], 'run')} of the gateway. "
-            f"Progressive mode, in {counted(saved['runs'], 'run')}: {saved['shown_bytes']} bytes were shown in place "
-            f"of {saved['full_bytes']} bytes of tools, which {came} (an estimate: 4 bytes a token).")
+    return (f"{text} Progressive mode, in {counted(saved['runs'], 'run')}: {saved['shown_bytes']} bytes were shown in "
+            f"place of {saved['full_bytes']} bytes of tools, which {came} (an estimate: {BYTES_PER_TOKEN} bytes a "
+            "token).")
 
 
 def _numbers(name: str, each: dict[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..config.fields import nearest
 from ..record import NamedTuple
 
 PROGRAM = "shack-gateway"
@@ -97,15 +98,21 @@ def _split(command: Command, item: str) -> tuple[Option, str | None]:
         for option in options:
             if option.short and item[1] == option.short:
                 return option, item[2:].removeprefix("=") or None
-        raise UsageError(f"unknown option: {item}")
+        raise UsageError(f"unknown option: {item}{_hint(item[1:], options)}")
     name, equals, value = item[2:].partition("=")
     named = [option for option in options if option.name == name]
     named = named or [option for option in options if option.name.startswith(name)]
     if not named:
-        raise UsageError(f"unknown option: --{name}")
+        raise UsageError(f"unknown option: --{name}{_hint(name, options)}")
     if len(named) > 1:
         raise UsageError(f"--{name} may be " + " or ".join(f"--{option.name}" for option in named))
     return named[0], value if equals else None
+
+
+def _hint(word: str, options: Sequence[Option]) -> str:
+    """What may have been meant, to stand behind an error."""
+    near = nearest(word, [option.name for option in options])
+    return f" (did you mean --{near}?)" if near else ""
 
 
 def usage(command: Command) -> str:

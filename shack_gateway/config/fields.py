@@ -15,7 +15,10 @@ from typing import Any
 
 from ..edits import edits
 from ..errors import clip
+from ..lazy import Module
 from ..record import NamedTuple
+
+_STRAYS = Module(f"{__package__}.strays")
 
 Path = tuple[str | int, ...]
 """Keys and indices from the top of the file to a value."""
@@ -268,6 +271,11 @@ def _judge_unknown(member: Value, key: str, known: list[str], also: Mapping[str,
     if key in also:
         if also[key]:
             member.warn("has no effect here", also[key])
+        return
+    stray = _STRAYS.stray(member.path, member.data) if member.data is not None else None
+    if stray is not None:
+        # With nothing in it, nothing is lost.
+        (member.warn if member.data in ([], {}, "", False) else member.error)(stray.what, stray.fix)
         return
     near = nearest(key, [*known, *(word for word, hint in also.items() if not hint)])
     if near:

@@ -313,7 +313,7 @@ class Gateway:
             ref = {}
         kind = ref.get("type")
         if kind == "ref/prompt":
-            # Completion walks no corridor: what rules refuse whatever it is asked with must not reach a server by it.
+            # A prompt that rules refuse whatever it is asked with is shown nowhere, and has no completions either.
             entry = await self._prompt_entry(ref.get("name"), shown=True)
             server, target = entry.server, {**ref, "name": entry.target}
         elif kind == "ref/resource" and type(ref.get("uri")) is str:

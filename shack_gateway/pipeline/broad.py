@@ -28,7 +28,8 @@ from .spellings import Spellings
 _ONE_SPELLING = re.compile(r"[A-Za-z0-9_,?+#-]+(?: [A-Za-z0-9_,?+#-]+)*")
 """A text in which nothing can be undone, cut or read in another way, if no word of `commands.RUNNERS` begins it."""
 _MAYBE_ADDRESS = re.compile(r"[/\\@:%]|[^\x00-\x7f]")
-_SHORT = 256
+_SHORT, _FEW = 256, 64
+"""Characters of a text, and number of arguments, that can be looked at without counting what it costs."""
 MOST_NEEDS = 64
 """Rules of which it is looked first whether a long text can hold what they are about."""
 _COMMAND_WORDS = frozenset({"command", "cmd", "commandline", "script", "shell", "arg", "argv", "argument"})
@@ -68,18 +69,21 @@ class Broad:
                     self._about_json |= 1 if text.startswith("{") else 2 if text.startswith("*") else 0
         self._one_spelling = not (spellings.workspace.windows or domains or self._about_json & 1)
 
-    def match(self, call: Call) -> Rule | None:
-        """The rule that matches anything of the call; raises `RecursionError` or `TooMuch` where it cannot tell."""
+    def match(self, call: Call, effort: Effort | None = None) -> Rule | None:
+        """The rule that matches anything of the call; raises `RecursionError` or `TooMuch` where it cannot tell.
+
+        `effort` is what is left where others have looked at the call before.
+        """
         if self.any is not None or not self.some:
             return self.any
+        effort = effort or Effort()
         if call.kind == RESOURCE:
-            return self._resource(call)
-        effort = Effort()
+            return self._resource(call, effort)
         if self._params:
             rule = of_parameters(self._params, call.arguments, wide=True, guess=not self._known, effort=effort)
             if rule is not None:
                 return rule
-        if self._one_spelling:
+        if self._one_spelling and len(call.arguments) <= _FEW:
             plain, rule = self._quickly(call.arguments)
             if plain:
                 return rule
@@ -138,9 +142,8 @@ class Broad:
         return bool(self._about_json) and bool(
             self._about_json & 1 or not self._known or subject_key(self._known, arguments) is None)
 
-    def _resource(self, call: Call) -> Rule | None:
+    def _resource(self, call: Call, effort: Effort) -> Rule | None:
         """A resource's subject is its URI, as the host wrote it and as its server does."""
-        effort = Effort()
         for uri in dict.fromkeys((call.target, call.name)):
             rule = self._of_text(uri, call.server, effort, path=True)
             if rule is None and self._domains is not None:

@@ -117,6 +117,17 @@ class Complete:
         return (self.body if isinstance(self.body, bytes) else b"".join(self.body)).decode()
 
     @property
+    def words(self) -> str:
+        """The texts of a tool's result, one below the other; empty where it cannot be read."""
+        try:
+            content = self.value.get("content")
+        except (ValueError, RecursionError):
+            return ""
+        blocks = content if isinstance(content, list) else []
+        texts = [block.get("text") for block in blocks if isinstance(block, dict)]
+        return "\n".join([text for text in texts if isinstance(text, str)])
+
+    @property
     def is_error(self) -> bool:
         """True when the tool says that it failed (`isError: true`)."""
         return self.shape.get("isError") is True

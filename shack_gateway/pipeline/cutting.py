@@ -20,7 +20,7 @@ from ..masking import jsonpath
 from ..wire.messages import encode
 from ..wire.splice import edit, elements, members
 from .call import RESOURCE, Call, Complete
-from .results import KEPT_SECS, LISTS, document, is_text, only_texts
+from .results import KEPT_FOR, LISTS, document, is_text, only_texts
 
 FREE = frozenset(("isError", "resultType", "ttlMs", "cacheScope"))
 """Members of a result that always stay, and are not counted."""
@@ -125,8 +125,7 @@ class _Cutter:
             found.append({"handle": handle, "path": path or "$"})
         ways = ", or ".join(json.dumps(way, ensure_ascii=False) for way in found)
         parts.append(f" To read on, call `{READ_RESULT}` (by `shack_call_tool`, where your list does not show it) with "
-                     f"the arguments {ways}; "
-                     f"the whole result is kept for {KEPT_SECS / 60:g} minutes.")
+                     f"the arguments {ways}; the whole result is kept for {KEPT_FOR}.")
         return "".join(parts)
 
     def body(self, notice: str) -> str:

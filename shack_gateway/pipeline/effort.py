@@ -12,6 +12,8 @@ BUDGET = 150_000.0
 """What one judgement may cost."""
 LEAF = 1.2
 """What looking at one text costs, whatever it is."""
+NAME = 3.0
+"""What it costs to tell what the name of an argument says."""
 PLACE, STEP = 45.0, 5.0
 """What following a path costs, and each folder on it."""
 LONG = 2048

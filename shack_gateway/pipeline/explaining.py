@@ -173,14 +173,7 @@ def _ended(last: Step, outcome: Outcome, asked_by: str) -> Step:
     if isinstance(outcome, Refused):
         verdict = BREAKS if outcome.stage == "stage" else REFUSES
         return last._replace(verdict=verdict, rule=outcome.rule or "", why=outcome.text)
-    return last._replace(why=_text(outcome)) if isinstance(outcome, Complete) else last
-
-
-def _text(answer: Complete) -> str:
-    """The texts of a result that a stage gives."""
-    content = answer.value.get("content")
-    blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-    return "\n".join([block["text"] for block in blocks if isinstance(block.get("text"), str)])
+    return last._replace(why=outcome.words) if isinstance(outcome, Complete) else last
 
 
 def _in_order(stages: Sequence[tuple[str, bool]], noted: Sequence[Step]) -> tuple[Step, ...]:
@@ -222,6 +215,8 @@ class Known(NamedTuple):
     servers: Mapping[str, bool]
     unseen: Callable[[str, str], str] = lambda server, tool: ""
     """What the configuration says against a name of a server's tool, or nothing."""
+    own: Callable[[str, str], str] = lambda server, tool: tool
+    """The server's own name of a tool, which the configuration may have given another."""
 
 
 def meant(name: str, arguments: dict[str, Any], known: Known) -> Meant:
@@ -263,16 +258,17 @@ def _unlisted(server: str, name: str, arguments: dict[str, Any], known: Known) -
     if not target or is_glob(target) or "(" in target:
         what = "a pattern or a rule" if target else "the beginning of a name"
         return Meant(None, note=f"it is {what}; wanted is the name of one tool, and its arguments as JSON behind it")
+    unknown = "" if server in catalog.servers else f"what the server `{clip(server, 80)}` lists is not known"
     if target == READ:
         uri = arguments.get("uri")
         if not isinstance(uri, str) or not uri:
             raise RequestError("bad params", f'`{clip(name, 200)}` needs {{"uri": "..."}}.')
         way = next((way for way in catalog.ways(uri) if way.server == server), Way(server, uri))
         call = _call(RESOURCE, server, uri, way.uri, {"uri": way.uri})
-        return Meant(call, catalog.resource(uri) is not None)
-    if server not in catalog.servers:
-        note = f"what the server `{clip(server, 80)}` lists is not known, so nor are the tool's schema and annotations"
-        return Meant(_call(TOOL, server, name, target, arguments), note=note)
+        return Meant(call, catalog.resource(uri) is not None, unknown)
+    if unknown:
+        return Meant(_call(TOOL, server, name, known.own(server, target), arguments),
+                     note=f"{unknown}, so nor are the tool's schema and annotations")
     near = hint(name, (entry.name for entry in (*catalog.tools, *catalog.prompts)))
     return Meant(None, note=f"the server `{clip(server, 80)}` lists no tool or prompt `{clip(target, 200)}`{near}")
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 
 from ..catalog.names import SEPARATOR
+from ..errors import clip
 from ..lazy import Pattern
 from ..record import NamedTuple
 from .domains import domain
@@ -29,6 +30,24 @@ LOOSE, WORD = ":*", " *"
 """How a prefix or a pattern goes on: anyhow, or at the end of a word. An allow rule takes the first for the second."""
 
 _PARAMETER = Pattern(r"\s*([A-Za-z_$][\w.$-]*)\s*:\s*(.*)", re.DOTALL)
+
+
+FORM = "Write `server__tool` or `server__tool(text)`."
+HOST_TOOLS = frozenset({
+    "Agent", "AskUserQuestion", "Bash", "BashOutput", "Edit", "EnterPlanMode", "ExitPlanMode", "Glob", "Grep",
+    "KillBash", "KillShell", "LS", "LSP", "ListMcpResources", "ListMcpResourcesTool", "MultiEdit", "NotebookEdit",
+    "NotebookRead", "PowerShell", "Read", "ReadMcpResource", "ReadMcpResourceTool", "Skill", "SlashCommand", "Task",
+    "TaskOutput", "TaskStop", "TodoRead", "TodoWrite", "ToolSearch", "WebFetch", "WebSearch", "Write",
+})
+"""Tools that hosts have themselves, whose rules people paste with those of servers."""
+
+
+class NoRule(ValueError):
+    """A text is no rule; `fix` says what to write."""
+
+    def __init__(self, what: str, fix: str = FORM) -> None:
+        super().__init__(what)
+        self.fix = fix
 
 
 class Rule(NamedTuple):
@@ -48,25 +67,26 @@ class Rule(NamedTuple):
 
 
 def parse(raw: str) -> Rule:
-    """The rule that `raw` spells; raises `ValueError` with what is wrong with it."""
+    """The rule that `raw` spells; raises `NoRule` with what is wrong with it."""
     rule = raw.strip()
     if not rule:
-        raise ValueError("is empty")
+        raise NoRule("is empty")
     tool, opened, rest = rule.partition("(")
     tool = tool.strip()
     if opened and not rest.endswith(")"):
-        raise ValueError("opens a `(` that no `)` closes at its end")
+        raise NoRule("opens a `(` that no `)` closes at its end")
     if ")" in tool:
-        raise ValueError("closes a `)` that was not opened")
+        raise NoRule("closes a `)` that was not opened")
     if not tool:
-        raise ValueError("names no tool")
+        raise NoRule("names no tool")
     content = rest[:-1].strip()
     if content == ":*" or not content.strip("*"):
         return Rule(rule, tool)
     if content.startswith("domain:"):
         host = domain(content[len("domain:") :].strip())
         if not host:
-            raise ValueError("names no host behind `domain:`")
+            raise NoRule("names no host behind `domain:`, or more than a host",
+                         f"Write the host alone: `{clip(tool, 100)}(domain:example.com)`.")
         return Rule(rule, tool, DOMAIN, host, "", "domain", content[len("domain:") :].strip())
     found = _PARAMETER.fullmatch(content)
     param, value = (found[1], found[2].strip()) if found else ("", "")

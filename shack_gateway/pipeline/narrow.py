@@ -19,7 +19,7 @@ from .broad import is_parameter, of_parameters, parameters
 from .call import RESOURCE, Call
 from .commands import behind, parts
 from .domains import Domains, plain_host
-from .effort import LEAF, Effort, following
+from .effort import LEAF, NAME, Effort, following
 from .globs import Expressions, Table, star
 from .grammar import ANY, DOMAIN, EXACT, PATTERN, PREFIX, Rule
 from .paths import SURELY, climbs, looks, readings
@@ -66,18 +66,20 @@ class Narrow:
         self._addresses = Expressions([(_expression(rule), rule) for rule in patterns])
         self._domains = Domains([(rule.text, rule) for rule in texts if rule.match == DOMAIN])
 
-    def match(self, call: Call) -> Rule | None:
-        """The rule that lets the call through; raises `RecursionError` or `TooMuch` where it cannot tell."""
+    def match(self, call: Call, effort: Effort | None = None) -> Rule | None:
+        """The rule that lets the call through; raises `RecursionError` or `TooMuch` where it cannot tell.
+
+        `effort` is what is left where others have looked at the call before.
+        """
         if self.any is not None or not self.some:
             return self.any
         if call.kind == RESOURCE:
             return self._of(call.target, ADDRESS, call.server)
-        arguments = call.arguments
+        arguments, effort = call.arguments, effort or Effort()
         if self._params:
-            rule = of_parameters(self._params, arguments, wide=False)
+            rule = of_parameters(self._params, arguments, wide=False, effort=effort)
             if rule is not None:
                 return rule
-        effort = Effort()
         key = subject_key(self._known, arguments)
         if key is None:
             text = json.dumps(arguments)
@@ -167,6 +169,7 @@ def _others(arguments: dict[str, Any], key: str, kind: str, effort: Effort) -> I
     """Every other text of the arguments under a key of the same kind as the subject's, at any depth."""
     words = _COMMANDS if kind == COMMAND else frozenset((key_word(key),))
     if not any(isinstance(value, (list, dict)) for value in arguments.values()):
+        effort.spend(NAME * len(arguments))
         for other, value in arguments.items():
             if isinstance(value, str) and other != key and (
                     key_says(other) & PATH if kind == PLACE else key_word(other) in words):

@@ -25,6 +25,7 @@ from .call import RESOURCE, Complete
 MOST_KEPT = 64
 MOST_BYTES = 64 * 1024 * 1024
 KEPT_SECS = 15 * 60.0
+KEPT_FOR = f"{KEPT_SECS / 60:g} minutes"
 HANDLE_BYTES = 12
 MOST_KEYS = 20
 """Keys of an object that are told where a path named nothing in it."""
@@ -54,7 +55,6 @@ class Results:
     def __init__(self, now: Callable[[], float], random: Callable[[int], bytes]) -> None:
         self._now, self._random = now, random
         self._kept: dict[str, _Kept] = {}
-        self._bytes = 0
         self._last = "", ""
         """The handle that was read by offset last, and the text: pieces are asked for one after the other."""
 
@@ -69,7 +69,6 @@ class Results:
             self._drop(next(iter(self._kept)))
         handle = self._random(HANDLE_BYTES).hex()
         self._kept[handle] = _Kept(body, kind, length, self._now() + KEPT_SECS)
-        self._bytes += len(body)
         return handle
 
     def read(self, arguments: Any) -> Complete:
@@ -83,7 +82,7 @@ class Results:
         kept = self._kept.get(handle)
         if kept is None:
             raise _fault(f"there is no result under the handle `{clip(handle, 100)}`: the last {MOST_KEPT} results "
-                         f"that were cut are kept, for {KEPT_SECS / 60:g} minutes; make the call again")
+                         f"that were cut are kept, for {KEPT_FOR}; make the call again")
         about, text = ("", self._text(handle, kept)) if "path" not in given else _named(kept, given["path"])
         start, size = given.get("offset", 0), len(text)
         if start > size:
@@ -100,13 +99,17 @@ class Results:
             self._last = handle, kept.body.decode() if texts is None else "".join(texts)
         return self._last[1]
 
+    @property
+    def _bytes(self) -> int:
+        return sum([len(kept.body) for kept in self._kept.values()])
+
     def _forget_old(self) -> None:
         now = self._now()
         for handle in [handle for handle, kept in self._kept.items() if kept.until <= now]:
             self._drop(handle)
 
     def _drop(self, handle: str) -> None:
-        self._bytes -= len(self._kept.pop(handle).body)
+        del self._kept[handle]
         if self._last[0] == handle:
             self._last = "", ""
 

@@ -17,7 +17,7 @@ from ..errors import clip
 from .broad import Broad
 from .call import Call
 from .chain import Ports
-from .grammar import ANY, Rule, lacks_server, parse, servers_place_is_open
+from .grammar import ANY, HOST_TOOLS, NoRule, Rule, lacks_server, parse, servers_place_is_open
 from .spellings import Spellings
 from .tools import HOST, OURS, is_glob, literal, named, names, spellings
 
@@ -51,11 +51,10 @@ def _read(value: Value) -> list[tuple[Rule, Value]]:
             continue
         try:
             rule = parse(element.data)
-        except ValueError as error:
-            element.error(str(error), "Write `server__tool` or `server__tool(text)`.")
+        except NoRule as error:
+            element.error(str(error), error.fix)
             continue
-        if lacks_server(rule.tool):
-            element.warn("can never match: a tool is named `server__tool`", "Put the server's name before it.")
+        warn_of_no_server(element, rule.tool)
         same = _normalised(rule)
         if same in first:
             element.warn(f"says the same as `{first[same]}`", "Remove one of them.")
@@ -63,6 +62,15 @@ def _read(value: Value) -> list[tuple[Rule, Value]]:
             first[same] = element.name
         found.append((rule, element))
     return found
+
+
+def warn_of_no_server(value: Value, tool: str) -> None:
+    """Warn of a name that lacks a server's before it: no call is named so."""
+    if tool in HOST_TOOLS:
+        value.warn(f"can never match: `{tool}` is a tool of the host, whose calls never pass here",
+                   "Leave it out: the host judges it by its own rules. Tools of servers are named `server__tool`.")
+    elif lacks_server(tool):
+        value.warn("can never match: a tool is named `server__tool`", "Put the server's name before it.")
 
 
 def overlaps(value: Value, read: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from fnmatch import translate
 
 from ..catalog.names import SEPARATOR
+from ..catalog.shaping import is_glob as is_glob
 from ..config.fields import Value
 from ..lazy import Pattern
 from .arguments import policy_name
@@ -43,7 +44,8 @@ def named(pattern: str) -> Callable[[str], bool]:
 
 
 def names(call: Call) -> tuple[str, ...]:
-    """The names that the configuration may call a call by: the policy name, and the shown one where it differs."""
+    """The names that the configuration may call a call by: the policy name, and the shown one where it differs. Whoever
+    called knows the last."""
     name = policy_name(call)
     return (name,) if call.name == name or call.kind == RESOURCE else (name, call.name)
 
@@ -64,11 +66,6 @@ def spellings(pattern: str) -> tuple[str, ...]:
     if pattern == OURS.removesuffix(SEPARATOR):
         found["*"] = None
     return tuple(each for each in found if each)
-
-
-def is_glob(pattern: str) -> bool:
-    """True for a pattern with a sign that stands for others."""
-    return "*" in pattern or "?" in pattern
 
 
 def literal(pattern: str) -> str:

@@ -22,10 +22,16 @@ MOST_LINE = 4 * 1024 * 1024
 MOST_FAULTS = 20
 """Faults that are told of one file."""
 
+EVENTS = ("call", "question", "answer", "server", "list", "start", "config", "end", "open", "next", "pruned", "dropped",
+          "lost")
+"""What a row may be about."""
 ENDED, OPEN, TORN = "ended", "open", "torn"
 """How a file ends: with the row that says so; without (a gateway writes it, or was killed); within a row."""
 
 Row = dict[str, Any]
+NOWHERE = ("", 0, 0)
+"""The place of what is no file of the journal: before all others."""
+_BYTES = DIGITS // 2
 _TAIL = len(',"hash":"') + DIGITS + len('"}\n')
 
 
@@ -65,16 +71,18 @@ def row(line: bytes) -> Row | None:
     return value if known else None
 
 
-def latest(folder: str, wanted: Callable[[Row], bool], count: int, since: str = "") -> list[Row]:
+def latest(folder: str, wanted: Callable[[Row], bool], count: int, since: str = "") -> Iterator[Row]:
     """The last `count` rows of all files that are wanted, oldest first; none before the time `since`."""
-    newest = heapq.merge(*[_backwards(folder, name, since) for name in files(folder)], key=_time, reverse=True)
-    found: list[Row] = []
-    for each in newest if count > 0 else ():
+    newest = heapq.merge(*[_backwards(folder, name, since) for name in files(folder)],
+                         key=lambda pair: _time(pair[0]), reverse=True)
+    found: list[bytes] = []                     # lines take a sixth of what their rows do
+    for each, line in newest if count > 0 else ():
         if wanted(each):
-            found.append(each)
+            found.append(line)
             if len(found) == count:
                 break
-    return found[::-1]
+    while found:
+        yield json.loads(found.pop())
 
 
 def every(folder: str) -> Iterator[tuple[str, Row]]:
@@ -126,8 +134,9 @@ def _time(found: Row) -> str:
     return str(found["at"])
 
 
-def _backwards(folder: str, name: str, since: str) -> Iterator[Row]:
-    """The rows of a file from its end; it is open only while a block is read, because there may be many files."""
+def _backwards(folder: str, name: str, since: str) -> Iterator[tuple[Row, bytes]]:
+    """The rows of a file from its end, and their lines; the file is open only while a block is read, because there may
+    be many."""
     path, rest, at = os.path.join(folder, name), b"", -1
     while at:
         try:
@@ -149,7 +158,7 @@ def _backwards(folder: str, name: str, since: str) -> Iterator[Row]:
             if found is not None:
                 if _time(found) < since:
                     return
-                yield found
+                yield found, line
 
 
 def _lines(path: str) -> Iterator[bytes]:
@@ -165,13 +174,39 @@ def _lines(path: str) -> Iterator[bytes]:
 # Judging
 
 
+class _Hashes:
+    """The hashes of a file's rows by their numbers, half a byte for each digit: a file may have a hundred thousand."""
+
+    def __init__(self) -> None:
+        self._chain = bytearray()
+        """Of the rows 1, 2, 3, ... as far as they stand in their order."""
+        self._others: dict[int, str] = {}
+
+    def add(self, number: int, hash: str) -> None:
+        """Note the hash of a row; of several rows with the same number, the first counts."""
+        if number == len(self._chain) // _BYTES + 1 and number not in self._others:
+            self._chain += bytes.fromhex(hash)
+        elif self.get(number) is None:
+            self._others[number] = hash
+
+    def get(self, number: int) -> str | None:
+        """The hash of a row, or None where there is no such row."""
+        end = number * _BYTES
+        return self._chain[end - _BYTES : end].hex() if 0 < end <= len(self._chain) else self._others.get(number)
+
+    @property
+    def last(self) -> int:
+        """The highest number of a row, 0 where there is none."""
+        return max(len(self._chain) // _BYTES, *self._others, 0)
+
+
 class _Scan:
     """What one file says, and what is wrong with it by itself."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.faults: list[Fault] = []
-        self.hashes: dict[int, str] = {}
+        self.hashes = _Hashes()
         self.named: list[tuple[str, int, str]] = []
         """Other files, with the rows they had and the hash of the last (0 and `START`: it was there)."""
         self.pruned: set[str] = set()
@@ -180,10 +215,6 @@ class _Scan:
     def fault(self, row: int, what: str) -> None:
         if len(self.faults) < MOST_FAULTS:
             self.faults.append(Fault(self.name, row, what))
-
-    @property
-    def last(self) -> int:
-        return max(self.hashes, default=0)
 
 
 def verify(folder: str) -> list[Verdict]:
@@ -198,21 +229,27 @@ def _verify(folder: str) -> tuple[list[Verdict], bool]:
     scans = {name: _scan(os.path.join(folder, name), name) for name in files(folder)}
     gone: dict[str, Fault] = {}
     removed = {name for scan in scans.values() for name in scan.pruned}
-    frontier = max((place(name) or ("", 0, 0) for name in removed), default=("", 0, 0))
+    frontier = max(map(_place, removed), default=NOWHERE)
     for scan in scans.values():
         for name, rows, last in scan.named:
             other = scans.get(name)
             if other is None:
                 # Removal goes from the oldest on, and the file that told of it may be gone itself.
-                if (place(name) or ("", 0, 0)) > frontier:
+                if _place(name) > frontier:
                     gone.setdefault(name, Fault(name, 0, f"is missing: {scan.name} names it"))
-            elif rows > other.last:
-                other.fault(0, f"has {other.last} rows; it had {rows} when {scan.name} was begun")
+            elif rows > other.hashes.last:
+                other.fault(0, f"has {other.hashes.last} rows; it had {rows} when {scan.name} was begun")
             elif rows and other.hashes.get(rows) != last:
                 other.fault(rows, f"is another than when {scan.name} was begun")
-    verdicts = [Verdict(name, scan.last, scan.end, tuple(scan.faults), scan.dropped) for name, scan in scans.items()]
+    verdicts = [Verdict(name, scan.hashes.last, scan.end, tuple(scan.faults), scan.dropped)
+                for name, scan in scans.items()]
     lost = [Verdict(name, 0, OPEN, (fault,)) for name, fault in gone.items()]
-    return sorted([*verdicts, *lost], key=lambda verdict: place(verdict.file) or ("", 0, 0)), bool(gone)
+    return sorted([*verdicts, *lost], key=lambda verdict: _place(verdict.file)), bool(gone)
+
+
+def _place(name: str) -> tuple[str, int, int]:
+    """Where a file stands among the others, also one that somebody made up."""
+    return place(name) or NOWHERE
 
 
 def _scan(path: str, name: str) -> _Scan:
@@ -233,7 +270,7 @@ def _scan(path: str, name: str) -> _Scan:
     count, last = counted
     if count > rows:
         scan.fault(0, f"its first line counts {count} rows, and there are {rows}")
-    elif scan.hashes.get(count, START) != last:
+    elif (scan.hashes.get(count) or START) != last:
         scan.fault(count, "is not the row that the first line of the file names")
     return scan
 
@@ -262,7 +299,7 @@ def _rows(scan: _Scan, lines: Iterator[bytes]) -> int:
         elif known:
             scan.fault(number, f"stands behind row {n}, where it does not belong")
         n, last, known = number, stated, True
-        scan.hashes.setdefault(n, stated)
+        scan.hashes.add(n, stated)
         _hear(scan, body, line)
     return n
 

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from math import ceil
 from typing import Any
 
+from ..catalog.meta_tools import DESCRIBE_TOOL, LIST_SERVERS, LIST_TOOLS
 from .journal_reading import Row
 from .journal_rows import ASKED, CANCELLED, ERROR, FAILED, META, OK, REFUSED
 
 BYTES_PER_TOKEN = 4
 """How many bytes of English and JSON a token takes, roughly: what is said of tokens is an estimate."""
 COUNTED = {OK: "ok", ERROR: "tool_errors", REFUSED: "refused", FAILED: "failed", ASKED: "asked", CANCELLED: "cancelled"}
+ANSWERING = (LIST_TOOLS, DESCRIBE_TOOL, LIST_SERVERS)
+"""Our own tools whose answers a host reads in place of the list of all tools."""
 TIMED = (OK, ERROR, FAILED)
 """Outcomes whose time says something of a server."""
 
@@ -67,7 +70,7 @@ def statistics(rows: Iterable[tuple[str, Row]]) -> dict[str, Any]:
             tool = str(row.get("tool", ""))
             for each in (tools.setdefault(tool, _Tool()), totals):
                 each.add(row)
-            if row.get("kind") == META and tool != "shack_call_tool":
+            if tool in ANSWERING and row.get("kind") == META:
                 run.answers += int(_number(row.get("result_bytes")))
         elif row["event"] == "list":
             run.progressive = row.get("mode") == "progressive"

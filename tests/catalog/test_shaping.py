@@ -241,6 +241,7 @@ def test_what_is_about_no_tool_can_be_told(shape: ServerShape, found: list[tuple
 def test_a_catalog_knows_the_own_names_of_all_that_is_listed() -> None:
     found = shaped(ABC, "s__b", s={"exclude": ("a",)})
     assert found.own_names("s") == {"a", "ab", "b", "c"} and found.own_names("t") == frozenset()
+    assert Catalog({"s": listing(["a"], prompts=["p"])}).own_names("s") == {"a", "p"}
 
 
 @pytest.mark.parametrize(("text", "left"), [

@@ -43,7 +43,7 @@ class Town:
         with pytest.MonkeyPatch.context() as patch:
             self.enter(patch)
             assert main(["check", "--connect", "--json", "--config", str(scene.config())]) == 0
-        scene.server("new", {"name": "grow"}, entry={"exclude": ["shrink"]})
+        scene.server("new", {"name": "grow"}, entry={"exclude": ["shrink"], "rename": {"seed": "sow"}})
         scene.server("off", {"name": "x"}, entry={"enabled": False})
         self.begun = self.events()
 
@@ -208,6 +208,7 @@ MEANT = [
     (f"files__{LONG}", "tool", "files", LONG),
     ("files__summary", "prompt", "files", "summary"),
     ("new__grow", "tool", "new", "grow"),
+    ("new__sow", "tool", "new", "seed"),
 ]
 
 
@@ -279,8 +280,10 @@ def test_a_tool_of_the_gateway_is_not_said_to_be_unknown(explain: Explainer, nam
 def test_a_server_whose_lists_are_not_known_is_judged_all_the_same(explain: Explainer) -> None:
     found = explain.json("new__grow", '{"path": "/etc/x"}')
     assert (found["verdict"], found["listed"]) == ("refused", False)
-    _, out, _ = explain.run("new__grow")
-    assert "not known to list" in out and "; `--connect` starts it" in out
+    for name, arguments in (("new__grow", "{}"), ("new__resources/read", '{"uri": "mem://x"}')):
+        _, out, _ = explain.run(name, arguments)
+        assert "not known to list" in out and "\n  what the server `new` lists is not known" in out
+        assert "; `--connect` starts it" in out
 
 
 def test_with_connect_the_servers_say_what_they_have(explain: Explainer, town: Town) -> None:
@@ -378,6 +381,68 @@ def test_hooks_behind_a_call_are_not_run(explain: Explainer) -> None:
     (explain.folder / "hook.saw").unlink(missing_ok=True)
     assert explain.json("files__write", post_tool_hook=line)["verdict"] == "sent"
     assert not (explain.folder / "hook.saw").exists()
+
+
+GOING: dict[str, Any] = {
+    "permissions": {"deny": ["files__delete", "files__write(secret:*)"]},
+    "limits": [{"tool": "files__*", "calls_per_minute": 1000}],
+    "guardrails": [{"argument": "text", "contains": "swordfish"}],
+    "injections": [{"tool": "files__write", "set": {"label": "mine"}}],
+    "redact_fields": [],
+}
+SENDING: list[tuple[str, dict[str, Any] | None]] = [
+    ("files__read", {"path": "a"}), ("files__read", {}), ("files__read", None), ("files__shift", {"path": "b"}),
+    ("files__write", {"path": "x", "n": 1.5, "text": "ü\u2028", "deep": [{"a": None}]}),
+    ("files__write", {"path": "rewrite me"}), ("files__summary", {"path": "p"}), ("files__summary", None),
+    (f"files__{LONG}", {"path": "x"}), ("files__resources/read", {"uri": "mem://a"}),
+]
+REFUSING: list[tuple[str, dict[str, Any]]] = [
+    ("files__write", {"path": "block me"}), ("files__write", {"path": "secret/x"}), ("files__delete", {}),
+    ("files__read", {"path": "lead out"}), ("files__write", {"text": "swordfish"}),
+    ("files__write", {"path": "/etc/passwd"}),
+]
+
+
+@posix
+def test_what_is_said_to_be_sent_is_what_the_server_receives_and_a_refusal_is_the_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene(tmp_path)
+    tools = [{"name": name} for name in ("read", "write", "delete", "move", LONG)]
+    scene.server("files", *tools, prompts=[{"name": "summary"}],
+                 resources=[{"uri": "mem://a", "name": "a"}], entry={"rename": {"move": "shift"}})
+    line = hook(tmp_path, 'case "$(cat hook.saw)" in', "*rewrite*)", answers(updatedInput={"path": "b", "n": 2}), ";;",
+                "*lead*)", answers(updatedInput={"path": "../x"}), ";;", "*block*) echo no money >&2; exit 2;;", "esac")
+    host = scene.start(**GOING, hooks={"PreToolUse": [{"hooks": [{"command": line}]}]})
+    host.handshake()
+    shown = [tool["name"] for tool in host.request("tools/list")["result"]["tools"]]
+    received = []
+    for name, arguments in SENDING:
+        method = {"files__summary": "prompts/get", "files__resources/read": "resources/read"}.get(name, "tools/call")
+        name = name if len(name) <= 64 else next(each for each in shown if each.startswith("files__a_tool"))
+        asked = {"name": name, **({} if arguments is None else {"arguments": arguments})}
+        asked = arguments or {} if method == "resources/read" else asked
+        count = len(scene.received("files", method))
+        assert "result" in host.request(method, asked)
+        [got] = scene.received("files", method)[count:]
+        received.append({key: value for key, value in got["params"].items() if key != "_meta"})
+    refused = [host.call(name, arguments)["error"]["message"] for name, arguments in REFUSING]
+    scene.close()
+
+    for key, value in scene.environ().items():
+        monkeypatch.setenv(key, value)
+
+    def explained(name: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
+        words = [] if arguments is None else [json.dumps(arguments)]
+        main(["explain", "--json", "--config", str(tmp_path / "shack-config.json"), name, *words])
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    assert [explained(*call)["sent"] for call in SENDING] == received
+    for call, text in zip(REFUSING, refused):
+        found = explained(*call)
+        assert found["sent"] is None
+        assert [step["why"] for step in found["steps"] if step["verdict"] == "refuses"] == [text]
 
 
 # --- the command line ------------------------------------------------------------------------------------------------

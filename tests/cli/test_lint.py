@@ -18,10 +18,11 @@ import pytest
 from kit import Scene
 from kit.host import ROOT
 from shack_gateway.catalog.entries import LISTS, PROMPT, TOOL, Catalog, Listing, read_page
-from shack_gateway.cli import trust
-from shack_gateway.cli.lint import lint
+from shack_gateway.cli import serve, trust
+from shack_gateway.cli.lint import lint, strangers
 from shack_gateway.cli.main import main
-from shack_gateway.cli.serve import may_be_foreign
+from shack_gateway.cli.options import Arguments
+from shack_gateway.cli.serve import may_be_foreign, may_name_strangers
 from shack_gateway.cli.trust import early
 from shack_gateway.cli.words import first_words
 from shack_gateway.config.load import Config, load
@@ -451,6 +452,46 @@ def test_what_is_about_a_server_that_there_is_not_is_said_without_any_list(place
         ("18", "hooks.PreToolUse[2].matcher"), ("20", "hooks.PreToolUse[3].hooks[0].if"),
         ("27", "hooks.Elicitation[0].matcher")]
     assert found[0][1].endswith("no server is named `flies`; did you mean `files`?")
+
+
+def test_the_gateway_says_it_too_when_it_starts(place: Path) -> None:
+    config = written(place, STRANGE)
+    assert may_name_strangers(config.settings)
+    assert [(each.where, each.what) for each in strangers(config)] == [
+        (each.where, each.what) for each in lint(config, environ(place))]
+
+
+@pytest.mark.parametrize("more, looks", [
+    ({}, False), ({"permissions": {"deny": ["flies__x"]}, "hidden": ["flies__x"], "profile": "readonly"}, False),
+    ({"guardrails": [{"contains": "x"}, {"tool": "files__*", "contains": "x"}]}, False),
+    ({"limits": [{"tool": "*__read", "calls_per_minute": 1}]}, False), ({"sandbox": {"exempt": ["files__a:b"]}}, False),
+    ({"guardrails": [{"tool": "flies__*", "contains": "x"}]}, True), ({"sandbox": {"exempt": ["flies__a:b"]}}, True),
+    ({"injections": [{"tool": "mcp__files__x", "set": {"a": 1}}]}, True), ({"sandbox_exempt": ["flies__a:b"]}, True),
+    ({"limits": [{"tool": "f?les__read", "calls_per_minute": 1}]}, True),
+    ({"hooks": {"PreToolUse": [{"hooks": [{"command": "true"}]}]}}, True),
+], ids=str)
+def test_a_start_looks_closer_only_where_strangers_may_be_named(place: Path, more: dict[str, Any], looks: bool) -> None:
+    config = written(place, {"servers": {"files": {"command": "x"}}, **more})
+    assert may_name_strangers(config.settings) is looks
+
+
+def test_the_log_of_a_start_names_a_stranger_with_its_line(scene: Scene) -> None:
+    lazy = {"files": {"command": sys.executable, "lazy": True}}
+    path = scene.config(servers=lazy, guardrails=[{"tool": "flies__*", "contains": "x"}])
+    said = scene.run("serve", "--config", str(path)).stderr.decode()
+    assert "`guardrails[0].tool` means no tool: no server is named `flies`" in said and f"{path}:" in said
+
+
+def test_a_start_without_strangers_does_not_import_the_lint(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(serve, "serve", lambda config, environ: 0)
+    monkeypatch.setattr(serve, "may_be_foreign", lambda path: False)
+    monkeypatch.setattr(serve, "import_module", lambda name, package: asked.append(name) or SimpleNamespace(
+        strangers=lambda config: ()))
+    for tool, imported in (("files__*", []), ("flies__*", [".lint"])):
+        limits = [{"tool": tool, "calls_per_minute": 5}]
+        config = written(place, {"servers": {"files": {"command": "x"}}, "limits": limits})
+        assert serve.run(Arguments({"config": config.path})) == 0 and asked == imported
 
 
 def test_what_was_said_when_the_file_was_read_is_not_said_again(place: Path) -> None:

@@ -57,6 +57,16 @@ def test_a_wrong_command_line_is_refused_with_the_reason(line: str, words: str) 
     assert str(caught.value).startswith(words)
 
 
+@pytest.mark.parametrize("line, hint", [
+    ("--conig x", "--config"), ("--Config=x", "--config"), ("--conect", "--connect"), ("--jsn", "--json"),
+    ("--hlep", "--help"), ("-conifg=x --jsn", "--json"), ("-xonfig", "--config"), ("--nope", ""), ("-x", ""),
+])
+def test_an_unknown_option_comes_with_the_one_that_was_meant(line: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(SERVE, line.split())
+    assert str(caught.value).partition(" (did")[2] == (f" you mean {hint}?)" if hint else "")
+
+
 def test_a_command_may_take_one_word() -> None:
     assert parse(HELP, ["config"]).word == "config"
     assert parse(HELP, ["--", "-x"]).word == "-x"

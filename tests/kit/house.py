@@ -49,8 +49,8 @@ FLOORS = {
     "docs": -1,  # stand-alone: import nobody of the house, imported by nobody
 }
 PURE = (
-    "edits", "errors", "lazy", "record", "slot", "wire", "catalog", "masking", "config.fields", "pipeline", "eras",
-    "core",
+    "edits", "errors", "lazy", "record", "slot", "wire", "catalog", "masking", "config.fields", "config.strays",
+    "pipeline", "eras", "core",
 )
 WINDOWLESS = {
     "__future__",

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from kit.corridor import call, ports, refused, run, stage
+from shack_gateway.catalog.facts import Facts
 from shack_gateway.pipeline.call import RESOURCE, Call
+from shack_gateway.pipeline.chain import Stage
 from shack_gateway.pipeline.commands import letters_of, needs
 from shack_gateway.pipeline.domains import Domains, domain, hosts
 from shack_gateway.pipeline.effort import LONG, Effort, TooMuch
-from shack_gateway.pipeline.stages import permissions
+from shack_gateway.pipeline.stages import permissions, profiles
 
 LEXICAL = ports("/ws", realpath=lambda path: path)
 DENY = ["fs__*(rm -rf:*)", "fs__*(secret/**)", "fs__*(domain:evil.com)", "fs__*(git * main)"]
@@ -54,6 +56,59 @@ def test_a_thousand_patterns_on_a_megabyte_are_too_much() -> None:
     rules = [f"fs__*(*{number}abc*)" for number in range(1000)]
     assert refused(judged({"command": "xyz " * 250_000}, deny=rules)).rule == "length"
     assert isinstance(judged({"command": "xyz " * 1000}, deny=rules), Call)
+
+
+def stage_of(section: dict[str, Any] | None, *layers: dict[str, Any]) -> Stage:
+    """The permissions, or else a profile of such layers, the first of them chosen."""
+    named = {f"p{at}": {**layer, "extends": f"p{at + 1}"} for at, layer in enumerate(layers)}
+    if layers:
+        del named[f"p{len(layers) - 1}"]["extends"]
+    built = stage(permissions, LEXICAL, permissions=section) if section else stage(
+        profiles, LEXICAL, profile="p0", profiles=named)
+    assert built is not None
+    return built
+
+
+FIRST, SECOND = ([f"fs__*({word}{number}:*)" for number in range(70)] for word in "ab")
+
+
+@pytest.mark.parametrize("alone, together", [
+    (stage_of({"deny": FIRST}), stage_of({"deny": FIRST, "ask": SECOND})),
+    (stage_of(None, {"deny": FIRST}), stage_of(None, {"deny": FIRST}, {"ask": SECOND})),
+    (stage_of(None, {"ask": FIRST}), stage_of(None, {"ask": FIRST}, {"ask": SECOND})),
+    (stage_of(None, {"deny": FIRST}, {"deny": SECOND}),
+     stage_of(None, {"deny": FIRST}, {"deny": SECOND, "ask": FIRST})),
+], ids=["lists", "layers", "asking layers", "what two layers deny is looked at once"])
+def test_all_lists_and_layers_have_one_effort_together(alone: Stage, together: Stage) -> None:
+    """What is more than half of it can be judged by one of them, and not by two."""
+    large = call({"command": "xy;" * 12_000})
+    assert run(alone.before(large)) is large
+    assert refused(run(together.before(large))).rule == "length"
+
+
+def test_an_allow_rule_has_what_the_others_left() -> None:
+    texts = {"path": "src/a", "paths": [f"src/{number}" for number in range(1200)]}
+    allow = {"default_decision": "deny", "allow": ["fs__read(src/**)"]}
+    assert isinstance(judged(texts, **allow), Call)
+    assert refused(judged(texts, **allow, deny=["fs__*(x/**)"])).rule == "length"
+
+
+@pytest.mark.parametrize("section, subject", [
+    ({"deny": ["fs__*(rm:*)"]}, {}), ({"ask": ["fs__*(rm:*)"]}, {}),
+    ({"default_decision": "deny", "allow": ["fs__read(src/**)"]}, {"path": "src/a"}),
+], ids=str)
+def test_very_many_arguments_are_too_much_whatever_they_are_called(section: Any, subject: dict[str, Any]) -> None:
+    few, many = ({**subject, **{f"k{number}": "x" for number in range(count)}} for count in (10_000, 200_000))
+    assert isinstance(judged(few, **section), Call)
+    assert refused(judged(many, **section)).rule == "length"
+
+
+def test_a_parameter_of_an_allow_rule_costs_too() -> None:
+    known = ports("/ws", realpath=str, facts=lambda call: Facts(True, frozenset({"note"})))
+    rules = [f"fs__read(note:*{number}abc*)" for number in range(1000)]
+    built = stage(permissions, known, permissions={"default_decision": "deny", "allow": rules})
+    assert built is not None
+    assert refused(run(built.before(call({"note": "xyz " * 250_000})))).rule == "length"
 
 
 def test_an_allowed_list_of_very_many_paths_is_too_much() -> None:

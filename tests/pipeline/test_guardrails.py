@@ -156,6 +156,12 @@ def test_the_first_entry_that_finds_something_is_named() -> None:
 def test_why_names_the_entries_that_are_about_the_call() -> None:
     found = built({"contains": "z"}, {"tool": "x__*", "contains": "y"}, {"tool": "fs__*", "equals": 1})
     assert found.why(call()) == "guardrails[0], guardrails[2]"
+    assert built({"tool": "x__*", "contains": "y"}).why(call()) == ""
+
+
+def test_a_renamed_tool_is_refused_under_the_name_it_was_called_by() -> None:
+    said = refused(run(built({"tool": "fs__read", "contains": "x"}).before(call({"a": "x"}, name="fs__get"))))
+    assert "`fs__get`" in said.text and "fs__read" not in said.text
 
 
 # --- what cannot be looked at is refused ---

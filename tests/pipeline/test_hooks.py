@@ -7,47 +7,27 @@ from typing import Any
 
 import pytest
 
+from kit import hooking
 from kit.corridor import Road, call, complete, ports, read, refused, stage
+from kit.hooking import OK, REWRITES, Shell, gates, raising, says
 from shack_gateway.errors import Cancelled
-from shack_gateway.pipeline.call import (
-    PROMPT,
-    RESOURCE,
-    TOOL,
-    Call,
-    Complete,
-    Failed,
-    InputRequired,
-    Outcome,
-    Refused,
-)
+from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Complete, Failed, InputRequired, Outcome, Refused
 from shack_gateway.pipeline.chain import HookRun, Program, Stage
-from shack_gateway.pipeline.stages import hooks, permissions, sandbox
+from shack_gateway.pipeline.stages import hooks, sandbox
 
-OK = HookRun(0, "", "")
 RESULT = {"content": [{"type": "text", "text": "hello"}], "extra": [1, 2.5, None]}
 
 
-class Shell:
-    """Plays the commands: what each prints and how it ends, and what it was given."""
-
-    def __init__(self, **runs: HookRun) -> None:
-        self._runs = runs
-        self.ran: list[tuple[str, dict[str, Any], float]] = []
-        self.raw: list[bytes] = []
+class Plain(Shell):
+    """Commands that run as the gateway does: in its folder, with its environment."""
 
     async def run(self, program: Program, payload: bytes, limit: float) -> HookRun:
         assert program == Program(str(program.command))
-        self.raw.append(payload)
-        self.ran.append((str(program.command), json.loads(payload), limit))
-        return self._runs[str(program.command)]
-
-
-def says(output: Any, code: int = 0, stderr: str = "") -> HookRun:
-    return HookRun(code, output if isinstance(output, str) else json.dumps(output), stderr)
+        return await super().run(program, payload, limit)
 
 
 def specific(**output: Any) -> HookRun:
-    return says({"hookSpecificOutput": {"hookEventName": "PreToolUse", **output}})
+    return hooking.specific("PreToolUse", **output)
 
 
 def road(
@@ -55,7 +35,7 @@ def road(
         Stage] = (),
     **settings: Any,
 ) -> tuple[Road, Shell]:
-    shell = Shell(pre=pre or OK, post=post or OK)
+    shell = Plain(pre=pre or OK, post=post or OK)
     if pre is not None:
         settings["pre_tool_hook"] = "pre"
     if post is not None:
@@ -237,12 +217,9 @@ def test_updated_input_is_what_is_sent_and_what_the_second_hook_sees(updated: di
     assert [payload["tool_input"] for _, payload, _ in shell.ran] == [{"a": 1}, updated]
 
 
-@pytest.mark.parametrize("updated, stage_name", [({"path": "/etc/passwd"}, "sandbox"), ({"path": "secret/a"},
-    "permissions"), ({"path": "a"}, None)])
+@pytest.mark.parametrize("updated, stage_name", REWRITES)
 def test_updated_input_is_judged_again(updated: dict[str, Any], stage_name: str | None) -> None:
-    given = ports("/ws", realpath=lambda path: path)
-    gates = [stage(sandbox, given), stage(permissions, given, permissions={"deny": ["fs__read(secret:*)"]})]
-    way, _ = road(pre=specific(updatedInput=updated), others=[gate for gate in gates if gate])
+    way, _ = road(pre=specific(updatedInput=updated), others=gates())
     outcome = way.run(call({"path": "a.txt"}))
     if stage_name is None:
         assert isinstance(outcome, Complete)
@@ -296,7 +273,7 @@ def test_a_result_that_passes_is_the_very_one_that_came() -> None:
     "hook_timeout_secs": 60}, 60),
 ], ids=str)
 def test_a_hook_may_run_as_long_as_is_configured(settings: dict[str, Any], secs: float) -> None:
-    shell = Shell(pre=OK, post=OK)
+    shell = Plain(pre=OK, post=OK)
     read_settings, found = read(hooks, **{k: v for k, v in settings.items() if k != "request_timeout_secs"})
     assert not found
     built = hooks.build({**read_settings, **settings, "pre_tool_hook": "pre", "post_tool_hook": "post"}, ports(
@@ -317,19 +294,13 @@ def test_texts_of_a_hook_are_cut_and_cannot_steer_a_terminal() -> None:
 
 @pytest.mark.parametrize("key", ["pre_tool_hook", "post_tool_hook"])
 def test_a_hook_that_cannot_be_run_at_all_refuses_or_withholds(key: str) -> None:
-    async def broken(program: Program, payload: bytes, limit: float) -> HookRun:
-        raise RuntimeError("no loop")
-
-    built = stage(hooks, ports(run_hook=broken), **{key: "x"})
+    built = stage(hooks, ports(run_hook=raising(RuntimeError("no loop"))), **{key: "x"})
     assert built is not None
     assert refused(Road(built).run(call())).stage == "stage"
 
 
 def test_a_cancel_while_a_hook_runs_passes_through() -> None:
-    async def cancelled(program: Program, payload: bytes, limit: float) -> HookRun:
-        raise Cancelled()
-
-    built = stage(hooks, ports(run_hook=cancelled), pre_tool_hook="x")
+    built = stage(hooks, ports(run_hook=raising(Cancelled())), pre_tool_hook="x")
     assert built is not None
     with pytest.raises(Cancelled):
         Road(built).run(call())

@@ -9,49 +9,15 @@ from typing import Any
 import pytest
 
 from kit.corridor import Road, call, complete, ports, refused, run, stage
+from kit.hooking import OK, REWRITES, Shell, gates, raising, says, specific
 from shack_gateway.errors import Cancelled
-from shack_gateway.pipeline.call import (
-    PROMPT,
-    RESOURCE,
-    TOOL,
-    Call,
-    Complete,
-    Failed,
-    InputRequired,
-    Outcome,
-    Refused,
-)
+from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Complete, Failed, InputRequired, Outcome, Refused
 from shack_gateway.pipeline.chain import SHUTTING_DOWN, HookRun, Program
 from shack_gateway.pipeline.stages import hooks, permissions, sandbox
 
-OK = HookRun(0, "", "")
 RESULT = {"content": [{"type": "text", "text": "hello"}], "structuredContent": {"a": 1}, "extra": [1, 2.50, None]}
 PRE, POST, FAILURE, ELICIT = "PreToolUse", "PostToolUse", "PostToolUseFailure", "Elicitation"
 AT = "hooks.{}[0].hooks[{}]"
-
-
-class Shell:
-    """Plays the commands: what each prints and how it ends, and what it was given."""
-
-    def __init__(self, *runs: HookRun) -> None:
-        self._runs = runs
-        self.programs: list[Program] = []
-        self.read: list[dict[str, Any]] = []
-        self.raw: list[bytes] = []
-
-    async def run(self, program: Program, payload: bytes, limit: float) -> HookRun:
-        self.programs.append(program)
-        self.raw.append(payload)
-        self.read.append(json.loads(payload))
-        return self._runs[int(str(program.command))]
-
-
-def says(output: Any = "", code: int = 0, stderr: str = "") -> HookRun:
-    return HookRun(code, output if isinstance(output, str) else json.dumps(output), stderr)
-
-
-def specific(event: str, **output: Any) -> HookRun:
-    return says({"hookSpecificOutput": {"hookEventName": event, **output}})
 
 
 def pre(**output: Any) -> HookRun:
@@ -399,17 +365,13 @@ def test_a_result_that_was_withheld_is_shown_to_no_further_hook() -> None:
 
 
 def test_the_keys_of_0_1_0_go_first_and_last() -> None:
-    ran: list[str] = []
-
-    async def shell(program: Program, payload: bytes, limit: float) -> HookRun:
-        ran.append(str(program.command))
-        return OK
-
-    built = stage(hooks, ports(run_hook=shell), pre_tool_hook="old-pre", post_tool_hook="old-post", hooks={
+    order = ["old-pre", "new-pre", "new-post", "old-post"]
+    shell = Shell(**dict.fromkeys(order, OK))
+    built = stage(hooks, ports(run_hook=shell.run), pre_tool_hook="old-pre", post_tool_hook="old-post", hooks={
         PRE: [{"hooks": [{"command": "new-pre"}]}], POST: [{"hooks": [{"command": "new-post"}]}]})
     assert built is not None
     Road(built).run(call())
-    assert ran == ["old-pre", "new-pre", "new-post", "old-post"]
+    assert shell.commands == order
 
 
 # --- rewriting ---
@@ -422,16 +384,12 @@ def test_updated_input_replaces_all_of_it(updated: dict[str, Any]) -> None:
     assert json.dumps(way.sent[0].arguments) == json.dumps(updated) and asked.arguments == {"a": 1, "b": 2}
 
 
-@pytest.mark.parametrize("updated, stage_name", [
-    ({"path": "/etc/passwd"}, "sandbox"), ({"path": "secret/a"}, "permissions"), ({"path": "a"}, None),
-])
+@pytest.mark.parametrize("updated, stage_name", REWRITES)
 @pytest.mark.parametrize("decision", [{}, {"permissionDecision": "allow"}], ids=["silent", "allow"])
 def test_updated_input_is_judged_again_whatever_the_hook_says(
     updated: dict[str, Any], stage_name: str | None, decision: dict[str, str]
 ) -> None:
-    given = ports("/ws", realpath=lambda path: path)
-    gates = [stage(sandbox, given), stage(permissions, given, permissions={"deny": ["fs__read(secret:*)"]})]
-    way = Way(PRE, pre(updatedInput=updated, **decision), others=[gate for gate in gates if gate])
+    way = Way(PRE, pre(updatedInput=updated, **decision), others=gates())
     outcome = way.run(call({"path": "a.txt"}))
     if stage_name is None:
         assert isinstance(outcome, Complete)
@@ -622,17 +580,12 @@ ERROR = complete({"content": [{"type": "text", "text": "it failed"}], "isError":
     (Failed("server", "silent"), [FAILURE]), (InputRequired({}, None), []), (Refused("dry run", "no"), []),
 ], ids=["result", "error result", "server's error", "silence", "question", "refusal"])
 def test_results_and_failures_are_shown_to_their_own_hooks(answer: Outcome, events: list[str]) -> None:
-    ran: list[str] = []
-
-    async def shell(program: Program, payload: bytes, limit: float) -> HookRun:
-        ran.append(json.loads(payload)["hook_event_name"])
-        return OK
-
+    shell = Shell(x=OK)
     both = {event: [{"hooks": [{"command": "x"}]}] for event in (POST, FAILURE)}
-    built = stage(hooks, ports(run_hook=shell), hooks=both)
+    built = stage(hooks, ports(run_hook=shell.run), hooks=both)
     assert built is not None
     assert Road(built, answer=answer).run(call()).__class__ is answer.__class__
-    assert ran == events
+    assert [read["hook_event_name"] for read in shell.read] == events
 
 
 @pytest.mark.parametrize("said, added", [
@@ -658,11 +611,9 @@ def test_a_refused_call_is_seen_by_no_hook() -> None:
 
 
 def test_a_hook_that_cannot_be_run_at_all_refuses_or_withholds() -> None:
-    async def broken(program: Program, payload: bytes, limit: float) -> HookRun:
-        raise RuntimeError("no loop")
-
+    broken = ports(run_hook=raising(RuntimeError("no loop")))
     for event in (PRE, POST):
-        built = stage(hooks, ports(run_hook=broken), hooks={event: [{"hooks": [{"command": "x"}]}]})
+        built = stage(hooks, broken, hooks={event: [{"hooks": [{"command": "x"}]}]})
         assert built is not None
         assert refused(Road(built).run(call())).stage == "stage"
 
@@ -974,3 +925,21 @@ def test_nothing_that_a_hook_says_breaks_the_stage_or_gets_past_it(type: str, ki
             assert not way.sent, about
         if event == FAILURE:
             assert isinstance(outcome, Complete) and outcome.is_error, about
+
+
+@pytest.mark.parametrize("settings", [
+    {"hooks": {PRE: [{"hooks": [{"type": "command", "command": "x"}]}]}},
+    {"hooks": {PRE: [{"hooks": [{"type": "docker", "command": "x"}]}]}},
+    {"hooks": {PRE: [{"hooks": [{"type": "command", "command": "x", "onFailure": "continue"}]}]}},
+    {"pre_tool_hook": "x"},
+], ids=["command", "docker", "lenient", "0.1.0"])
+def test_arguments_that_json_cannot_say_are_refused_before_a_hook_runs_and_without_a_fault(
+    settings: dict[str, Any],
+) -> None:
+    shell = Shell(OK)
+    log: list[tuple[str, str]] = []
+    built = stage(hooks, ports(run_hook=shell.run, log=log), **settings)
+    road = Road(*[built] if built else [])
+    outcome = road.run(call({"a": 1e400}))
+    assert refused(outcome).stage == "hooks" and "cannot be shown the arguments" in refused(outcome).text
+    assert not road.sent and not shell.ran and not [entry for entry in log if entry[0] == "error"]

@@ -136,8 +136,18 @@ def test_whatever_comes_what_is_set_is_sent(seed: int) -> None:
 def test_why_shows_what_is_put_in() -> None:
     first, last = {"set": {"a": "é"}, "append": {"b": [1]}}, {"default": {"d": None}}
     found = built(first, {"tool": "x__*", "set": {"c": 1}}, last)
-    assert found.why(call()) == 'injections[0]: a = "é", b += [1]; injections[2]: d ?= null'
+    said = "injections[0]: sets `a`, appends to `b`; injections[2]: gives `d` where it is missing"
+    assert found.why(call()) == said
     assert found.why(call(kind=RESOURCE)) == ""
+
+
+def test_why_is_empty_for_a_tool_that_no_entry_is_about() -> None:
+    assert built({"tool": "x__*", "set": {"c": 1}}).why(call()) == ""
+
+
+def test_a_renamed_tool_is_refused_under_the_name_it_was_called_by() -> None:
+    said = refused(run(built({"append": {"a": "x"}}).before(call({"a": 5}, name="fs__get"))))
+    assert "`fs__get`" in said.text and "fs__read" not in said.text
 
 
 def test_without_injections_there_is_no_stage() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from kit.corridor import Road, complete, ports, read, refused, run, stage
+from kit.hooking import Shell, specific
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Complete, Context, Failed, InputRequired, Refused
 from shack_gateway.pipeline.chain import Chain, Stage
-from shack_gateway.pipeline.stages import limits, masking
+from shack_gateway.pipeline.stages import ORDER, hooks, limits, masking
 from shack_gateway.slot import Drive, Slot
 
 MINUTE = [{"calls_per_minute": 2}]
@@ -214,6 +215,14 @@ class Corridor:
                 and not self.limits._held and not self.limits._granted)
 
 
+def queue(length: int) -> Corridor:
+    """One place, and so many calls that want it: the first has it."""
+    rig = Corridor({"concurrent_calls": 1})
+    for number in range(length):
+        rig.start(number)
+    return rig
+
+
 def test_calls_wait_and_go_on_in_their_order() -> None:
     rig = Corridor({"concurrent_calls": 2})
     for number in range(6):
@@ -234,9 +243,7 @@ def test_calls_wait_and_go_on_in_their_order() -> None:
     lambda rig: rig.end(0, Failed("server", "gone")), lambda rig: rig.end(0, OSError("broken")),
 ], ids=["result", "cancel", "question", "failure", "exception"])
 def test_however_a_call_ends_the_next_one_goes_on(ending: Callable[[Corridor], None]) -> None:
-    rig = Corridor({"concurrent_calls": 1})
-    rig.start(0)
-    rig.start(1)
+    rig = queue(2)
     ending(rig)
     assert rig.started == [0, 1]
     rig.end(1)
@@ -244,9 +251,7 @@ def test_however_a_call_ends_the_next_one_goes_on(ending: Callable[[Corridor], N
 
 
 def test_a_cancelled_call_no_longer_waits() -> None:
-    rig = Corridor({"concurrent_calls": 1})
-    for number in range(3):
-        rig.start(number)
+    rig = queue(3)
     rig.cancel(1)
     rig.end(0)
     assert rig.started == [0, 2] and 1 not in rig.outcomes
@@ -255,9 +260,7 @@ def test_a_cancelled_call_no_longer_waits() -> None:
 
 
 def test_a_call_that_is_cancelled_between_its_grant_and_its_turn_gives_its_place_on() -> None:
-    rig = Corridor({"concurrent_calls": 1})
-    for number in range(4):
-        rig.start(number)
+    rig = queue(4)
     rig.gate.refuses.add(1)
     granted = []
 
@@ -273,9 +276,7 @@ def test_a_call_that_is_cancelled_between_its_grant_and_its_turn_gives_its_place
 
 
 def test_a_call_that_breaks_when_it_is_woken_keeps_nobody_waiting() -> None:
-    rig = Corridor({"concurrent_calls": 1})
-    for number in range(3):
-        rig.start(number)
+    rig = queue(3)
     rig.gate.refuses.add(1)
 
     def fault() -> None:
@@ -289,9 +290,7 @@ def test_a_call_that_breaks_when_it_is_woken_keeps_nobody_waiting() -> None:
 
 
 def test_calls_that_are_refused_further_on_one_after_the_other_use_no_stack() -> None:
-    rig = Corridor({"concurrent_calls": 1})
-    for number in range(900):
-        rig.start(number)
+    rig = queue(900)
     rig.gate.refuses.update(range(1, 899))
     rig.end(0)
     assert len(rig.outcomes) == 899 and rig.started == [0, 899] and not rig.log
@@ -300,9 +299,7 @@ def test_calls_that_are_refused_further_on_one_after_the_other_use_no_stack() ->
 
 
 def test_past_a_thousand_that_wait_calls_are_refused() -> None:
-    rig = Corridor({"concurrent_calls": 1})
-    for number in range(limits.MOST_WAITING + 2):
-        rig.start(number)
+    rig = queue(limits.MOST_WAITING + 2)
     assert list(rig.outcomes) == [limits.MOST_WAITING + 1]
     said = refused(rig.outcomes[limits.MOST_WAITING + 1])
     assert said.stage == "limits" and "1,000 are waiting" in said.text
@@ -405,6 +402,23 @@ def test_which_results_are_cut(entries: list[dict[str, Any]], name: str, kind: s
     out = run(built(*entries).after(a_call(name, kind=kind), whole))
     assert len(out.value["content"][0]["text"]) == length
     assert (out is whole) == (length == 5000)
+
+
+@pytest.mark.parametrize("event", ["PreToolUse", "PostToolUse"])
+@pytest.mark.parametrize("length, shown, is_cut", [
+    (990, ["x" * 990, "be careful"], False), (991, ["x" * 991, "be carefu"], True), (3000, ["x" * 1000], True),
+], ids=["fits", "a letter too long", "too long without it"])
+def test_what_hooks_add_counts_as_the_end_of_the_result(
+    event: str, length: int, shown: list[str], is_cut: bool
+) -> None:
+    shell = Shell(x=specific(event, additionalContext="be careful"))
+    adding = stage(hooks, ports(run_hook=shell.run), hooks={event: [{"hooks": [{"command": "x"}]}]})
+    assert adding is not None
+    out = Road(built({"max_result_chars": 1000}), adding, answer=big(length)).run(a_call())
+    texts = [block["text"] for block in out.value["content"]]
+    assert texts[: len(shown)] == shown and len(texts) == len(shown) + is_cut
+    assert ("This result was cut" in texts[-1]) is is_cut
+    assert [file.name for file in ORDER if file.name in ("hooks", "limits")] == ["limits", "hooks"], "as it is here"
 
 
 def test_what_is_no_result_passes() -> None:

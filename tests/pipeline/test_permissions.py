@@ -376,6 +376,16 @@ def count_lines(work: Any) -> int:
     return lines
 
 
+def test_a_renamed_tool_is_refused_under_the_name_it_was_called_by_and_allowed_by_either() -> None:
+    asked = call(target="read", name="fs__get")
+    found = judge(asked, default_decision="deny", allow=["fs__other"])
+    assert refused(found).text.endswith("for `fs__get`")
+    for rule in ("fs__read", "fs__get"):
+        assert judge(asked, default_decision="deny", allow=[rule]) is asked
+    read = judge(call(kind=RESOURCE, target="x://y", name="x://y"), default_decision="deny", allow=["fs__other"])
+    assert refused(read).text.endswith("for `fs__resources/read`")
+
+
 def test_what_is_remembered_about_tools_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(permissions, "MOST_TOOLS", 10)
     built = stage(permissions, LEXICAL, permissions={"deny": ["*(x)"]})

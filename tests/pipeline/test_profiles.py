@@ -76,6 +76,10 @@ def office() -> Office:
     ({"profiles": {"a": {"hidden": ["x__y()"]}}}, ["error `profiles.a.hidden[0]` hides whole"]),
     ({"profiles": {"readonly": {"deny": ["x__y"]}}}, ["error `profiles.readonly` has the name of a profile"]),
     ({"profiles": {" ": {"deny": ["x__y"]}}}, ['error `profiles[" "]` has no name']),
+    ({"hidden": ["Bash"]}, ["warning `hidden[0]` can never match: `Bash` is a tool of the host, whose calls"]),
+    ({"profiles": {"readonly": {"deny": ["x__y"]}, "a": {"extends": "b", "deny": ["x__z"]}}},
+     ["error `profiles.readonly` has the name of a profile",
+      "error `profiles.a.extends` is `b`, which is no profile: there are `readonly`, `a`"]),
     ({"profiles": {"a": {"extends": "readonly"}, "b": {"extends": "a"}}}, []),
     ({"profiles": {"a": {"extends": 5}}}, ["error `profiles.a.extends` must be a string"]),
     ({"profiles": {"a": {"extends": "readonyl"}}},
@@ -253,6 +257,12 @@ def test_a_call_that_is_changed_later_is_judged_again() -> None:
 def test_a_renamed_tool_is_judged_by_either_name() -> None:
     for name, target in (("fs__other", "read"), ("fs__read", "other")):
         refused(judge("denies", call(target=target, name=name)))
+
+
+def test_a_renamed_tool_is_refused_under_the_name_it_was_called_by() -> None:
+    for profile in ("readonly", "small"):
+        said = refused(judge(profile, call(target="drop", name="fs__away"))).text
+        assert "`fs__away`" in said and "drop" not in said
 
 
 @pytest.mark.parametrize("seed", range(80))

@@ -102,10 +102,17 @@ DENIES = {"default_decision": "deny"}
     ({"default_decision": "Deny"}, ["error `permissions.default_decision` is `Deny`"]),
     ({"default_decision": True}, ["error `permissions.default_decision` must be"]),
     ({"denny": []}, ["error `permissions.denny`"]), ("allow", ["error `permissions` must be an object"]),
-    ({"defaultMode": "plan"}, ["warning `permissions.defaultMode` has no effect here Write `default_decision`"]),
-    ({"additionalDirectories": []},
-    ["warning `permissions.additionalDirectories` has no effect here Write the folders"]),
-    ({"deny": ["bash(rm:*)"]}, ["warning `permissions.deny[0]` can never match"]),
+    ({"defaultMode": "plan"}, ["error `permissions.defaultMode` is not a key"]),
+    ({"additionalDirectories": []}, ["warning `permissions.additionalDirectories` is not a key"]),
+    ({"deny": ["bash(rm:*)"]}, ["warning `permissions.deny[0]` can never match: a tool is named `server__tool` Put"]),
+    *(({"deny": [rule]}, [f"warning `permissions.deny[0]` can never match: `{rule.partition('(')[0]}` is a tool of the "
+                          "host, whose calls never pass here Leave it out"])
+      for rule in ("Bash(git push:*)", "Read(./.env)", "WebFetch(domain:a.de)", "Edit", "Task(x)")),
+    ({"deny": ["a__b(domain:https://a.de/x)"]},
+     ["error `permissions.deny[0]` names no host behind `domain:`, or more than a host Write the host alone: "
+      "`a__b(domain:example.com)`."]),
+    ({"deny": ["a__b(x"]}, ["error `permissions.deny[0]` opens a `(` that no `)` closes at its end Write "
+                            "`server__tool` or `server__tool(text)`."]),
     ({"allow": ["fs__x"]}, ["warning `permissions.allow` has no effect"]),
     ({**DENIES, "allow": ["*"]}, ["warning `permissions.allow[0]` is skipped"]),
     ({**DENIES, "allow": ["mcp__*"]}, ["warning `permissions.allow[0]` is skipped"]),

@@ -15,7 +15,7 @@ import pytest
 from kit.host import ROOT
 from kit.journal import Desk, files, rows
 from shack_gateway.store.journal_file import HEADER, Bounds, header
-from shack_gateway.store.journal_reading import ENDED, OPEN, TORN, Verdict, every, latest, verify
+from shack_gateway.store.journal_reading import ENDED, OPEN, TORN, Verdict, _Hashes, every, latest, verify
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -335,10 +335,10 @@ def test_the_last_rows_of_all_files_come_in_the_order_of_time(tmp_path: Path) ->
     desks = [Desk(tmp_path, Bounds(4000, 1 << 20, 30), session=str(number), clock=clock) for number in range(3)]
     for number in range(60):
         desks[number * 7 % 3].calls(1, number=number)
-    found = latest(str(tmp_path / "journal"), lambda row: row["event"] == "call", 25)
+    found = list(latest(str(tmp_path / "journal"), lambda row: row["event"] == "call", 25))
     assert [row["arguments"] for row in found] == [f'{{"number":{number}}}' for number in range(35, 60)]
     assert len({row["session"] for row in found}) == 3
-    assert latest(str(tmp_path / "journal"), lambda row: True, 0) == []
+    assert list(latest(str(tmp_path / "journal"), lambda row: True, 0)) == []
     since = found[-4]["at"]
     assert [row for row in latest(str(tmp_path / "journal"), lambda row: True, 99, since) if row["at"] < since] == []
 
@@ -356,3 +356,18 @@ def test_rows_are_read_whatever_stands_between_them(tmp_path: Path, garbage: byt
     assert [row["event"] for row in latest(str(path.parent), lambda row: True, 9)] == ["open", "call", "call", "call"]
     assert len(list(every(str(path.parent)))) == 4
     verify(str(path.parent))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_hashes_are_kept_under_the_numbers_they_came_with_the_first_one_counts(seed: int) -> None:
+    dice = Random(seed)
+    kept, plain = _Hashes(), dict[int, str]()
+    number = 0
+    for _ in range(60):
+        number = number + 1 if dice.random() < 0.8 else dice.choice([1, 2, 7, number, number + 3, 10**24])
+        hash = f"{dice.getrandbits(256):064x}"
+        kept.add(number, hash)
+        plain.setdefault(number, hash)
+    for asked in (*plain, -1, 0, 3, 50, 10**25):
+        assert kept.get(asked) == plain.get(asked)
+    assert kept.last == max(plain) and _Hashes().last == 0

@@ -17,7 +17,7 @@ from ...errors import clip
 from ...lazy import Pattern
 from ...masking.patterns import Certified, Effort, TooLong, certify
 from ...record import NamedTuple
-from ..arguments import DEPTH, KEY, VALUE, Trail, place, policy_name
+from ..arguments import DEPTH, KEY, VALUE, Trail, place
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
 from ..effort import folding
@@ -143,7 +143,7 @@ class Guardrails(Stage):
                 for arguments in _judged(call):
                     found = guard.found(arguments, words)
                     if found:
-                        return self._refused(call, guard.entry, f"{found} of `{clip(policy_name(call), MOST_SHOWN)}` "
+                        return self._refused(call, guard.entry, f"{found} of `{clip(names(call)[-1], MOST_SHOWN)}` "
                                              "says what it forbids", guard.entry.reason)
             except RecursionError:
                 return self._refused(call, guard.entry, f"the arguments are nested more than {DEPTH} levels deep", "")

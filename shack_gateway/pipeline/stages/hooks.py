@@ -171,7 +171,10 @@ class Hooks(Stage):
         """The command of 0.1.0; why the call ends, or None."""
         call = going.call
         asked = given.given(call)
-        payload = single.payload(call, "PreToolUse", tool_input_json=json.dumps(asked))
+        try:
+            payload = single.payload(call, "PreToolUse", tool_input_json=json.dumps(asked))
+        except (ValueError, RecursionError) as error:
+            return self._unsayable(PRE_KEY, error)
         said = single.Verdict(await self._run_single(self._pre, PRE_KEY, payload, call))
         if call.kind == RESOURCE and said.updated is not None and said.updated != asked:
             said.blocked = NO_CHANGE
@@ -190,10 +193,13 @@ class Hooks(Stage):
     async def _before(self, hook: Hook, going: Going) -> Outcome | None:
         """One hook; why the call ends, or None."""
         call, handler = going.call, hook.handler
-        if handler.type == DOCKER:
-            payload = given.interceptor_event(PRE, call, None)
-        else:
-            payload = given.call_event(PRE, call, self._ports.session, self._ports.workspace_root)
+        try:
+            if handler.type == DOCKER:
+                payload = given.interceptor_event(PRE, call, None)
+            else:
+                payload = given.call_event(PRE, call, self._ports.session, self._ports.workspace_root)
+        except (ValueError, RecursionError) as error:
+            return self._unsayable(handler.place, error)
         said = await self._runner.run(hook, payload, call)
         if said.updated is not None and call.kind == RESOURCE and said.updated != given.given(call):
             said.blocked = said.blocked or NO_CHANGE
@@ -273,7 +279,7 @@ class Hooks(Stage):
         self, hooks: tuple[Hook, ...], call: Call, outcome: Complete | Failed, took: int, going: Going
     ) -> None:
         """Tell the hooks of a failure; what they say is for the model, and changes nothing."""
-        error = outcome.text if isinstance(outcome, Failed) else _words(outcome)
+        error = outcome.text if isinstance(outcome, Failed) else outcome.words
         for hook in hooks:
             if self._runner.is_meant(hook, call):
                 payload = given.call_event(FAILURE, call, self._ports.session, self._ports.workspace_root, error=error,
@@ -319,6 +325,9 @@ class Hooks(Stage):
             return Refused(self.name, f"result rejected by post-tool hook: {blocked}", rule=POST_KEY)
         return outcome
 
+    def _unsayable(self, place: str, error: Exception) -> Refused:
+        return Refused(self.name, f"hook `{place}` cannot be shown the arguments: {error}", rule=place)
+
     def _unreadable(self, place: str, call: Call) -> Refused:
         return Refused(self.name, f"the result was withheld: what server `{call.server}` sent is no JSON object that "
                        "hooks can be shown", rule=place)
@@ -353,14 +362,3 @@ def _blocks(hook: Hook, said: Said) -> str | None:
     if said.failure and not hook.handler.lenient and said.denied is None:
         return said.failure if said.failure.startswith("its ") else f"it {said.failure}"
     return None
-
-
-def _words(outcome: Complete) -> str:
-    """What a tool says of its failure."""
-    try:
-        content = outcome.value.get("content")
-    except (ValueError, RecursionError):
-        return ""
-    blocks = content if isinstance(content, list) else []
-    texts = [block.get("text") for block in blocks if isinstance(block, dict)]
-    return "\n".join([text for text in texts if isinstance(text, str)])

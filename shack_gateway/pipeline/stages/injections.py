@@ -13,7 +13,6 @@ from typing import Any
 from ...config.fields import Field, Section, Value, is_comment, kind, text
 from ...errors import clip
 from ...record import NamedTuple
-from ..arguments import policy_name
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
 from ..tools import named, names, warn_of_nobody
@@ -126,7 +125,7 @@ class Injections(Stage):
                     before = type(value)()
                 elif not isinstance(before, type(value)):
                     return Refused(self.name, f"{entry.place}: {kind(value)} cannot be appended to argument "
-                                   f"`{clip(key, MOST_SHOWN)}` of `{clip(policy_name(call), MOST_SHOWN)}`, which is "
+                                   f"`{clip(key, MOST_SHOWN)}` of `{clip(names(call)[-1], MOST_SHOWN)}`, which is "
                                    f"{kind(before)}. Make it {kind(value)}, or leave it out.", rule=entry.place)
                 changed, arguments[key] = True, before + value
         return call.with_arguments(arguments) if changed else call
@@ -155,6 +154,7 @@ def _is(arguments: Mapping[str, Any], key: str, value: Any) -> bool:
 
 
 def _shown(entry: Injection) -> str:
-    signs = (("=", entry.set), ("?=", entry.default), ("+=", entry.append))
-    return ", ".join(f"{clip(key, 80)} {sign} {clip(json.dumps(value, ensure_ascii=False), 80)}"
-                     for sign, values in signs for key, value in values.items())
+    """What an entry does, in words; values may be secrets, and are seen in what is sent."""
+    sorts = (("sets `{}`", entry.set), ("gives `{}` where it is missing", entry.default),
+             ("appends to `{}`", entry.append))
+    return ", ".join(words.format(clip(key, 80)) for words, values in sorts for key in values)

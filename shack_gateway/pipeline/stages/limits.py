@@ -182,9 +182,6 @@ class Limits(Stage):
 
     async def after(self, call: Call, outcome: Outcome) -> Outcome:
         """The outcome, a result cut where it is too long."""
-        kind = type(outcome)
-        if kind is not Complete and kind is not InputRequired:
-            return outcome
         about = self._about(call)
         if isinstance(outcome, InputRequired):
             for entry in about.rated:
@@ -253,9 +250,9 @@ class Limits(Stage):
 
     def _refused(self, call: Call, entry: _Entry, why: str) -> Refused:
         limit = entry.limit
-        tools = f"`{clip(limit.tool, MOST_SHOWN)}`"
-        return Refused(self.name, f"too many calls of `{clip(names(call)[0], MOST_SHOWN)}`: `{limit.place}` is a limit "
-                       f"for {tools}; {why}", rule=limit.place)
+        called, tools = (clip(name, MOST_SHOWN) for name in (names(call)[-1], limit.tool))
+        return Refused(self.name, f"too many calls of `{called}`: `{limit.place}` is a limit for `{tools}`; {why}",
+                       rule=limit.place)
 
     # --- how many at once ----------------------------------------------------------------------------------------
 
@@ -323,6 +320,6 @@ class Limits(Stage):
         try:
             return cut(call, result, limit, self._keep)
         except (ValueError, RecursionError):
-            name, place = clip(names(call)[0], MOST_SHOWN), about.chars_place
+            name, place = clip(names(call)[-1], MOST_SHOWN), about.chars_place
             return Refused(self.name, f"the result of `{name}` was withheld: it is longer than {limit:,} characters "
                            f"(`{place}`), and cannot be cut", rule=place)

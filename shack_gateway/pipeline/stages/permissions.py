@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...config.fields import Field, Section, Value, choice, read_object
+from ...config.fields import Field, Section, Value, choice
 from ...errors import clip
 from ..approval import Approval
 from ..arguments import policy_name
 from ..broad import Broad
 from ..call import RESOURCE, Call, Outcome, Refused
 from ..chain import Ports, Stage
-from ..commands import TooMuch
+from ..effort import Effort, TooMuch
 from ..grammar import ANY, EXACT, Rule, parse
 from ..narrow import Narrow
 from ..rules import about, allowing, may_allow, overlaps, rules, strangers
@@ -30,18 +30,12 @@ NO_ALLOW = "no matching allow rule (default policy is deny)"
 MOST_SHOWN = 300
 MOST_TOOLS = 20_000
 
-_FOREIGN = {
-    "defaultMode": "Write `default_decision`: `allow`, `deny` or `ask`.",
-    "additionalDirectories": "Write the folders into `sandbox.extra_roots`.",
-}
-"""Keys of Claude Code's own section, which people paste."""
-
 
 class _Permissions(Section):
     """The section, with a word on rules that change nothing."""
 
     def __call__(self, value: Value) -> dict[str, Any]:
-        read = read_object(value, self.fields, _FOREIGN)
+        read = super().__call__(value)
         if read["allow"] and read["default_decision"] == "allow":
             value.member("allow").warn("has no effect: what no rule matches is allowed anyway",
                                        'Set `"default_decision": "deny"` to allow nothing else.')
@@ -79,13 +73,13 @@ def build(settings: Mapping[str, Any], ports: Ports) -> Stage | None:
 class _Sorted:
     """The rules about one tool, with what its schema was when they were sorted (None: they do not look at it)."""
 
-    __slots__ = ("allow", "ask", "deny", "known", "strict")
+    __slots__ = ("allow", "ask", "deny", "known", "scoped", "strict")
 
     def __init__(self, deny: Broad, ask: Broad, allow: Narrow, known: frozenset[str]) -> None:
         self.deny, self.ask, self.allow = deny, ask, allow
         self.strict = deny.some or ask.some
-        scoped = any(rules.some and rules.any is None for rules in (deny, ask, allow))
-        self.known = known if scoped else None
+        self.scoped = any(rules.some and rules.any is None for rules in (deny, ask, allow))
+        self.known = known if self.scoped else None
 
 
 class Permissions(Stage):
@@ -111,23 +105,29 @@ class Permissions(Stage):
 
     async def before(self, call: Call) -> Call | Outcome:
         """The call, or by which rule it is refused."""
+        return self.judge(call)
+
+    def judge(self, call: Call, effort: Effort | None = None) -> Call | Outcome:
+        """The same. All rules together have one `effort`, and so have several of these that are given the same one."""
         try:
             ready = self._ready(call)
+            if effort is None and ready.scoped:
+                effort = Effort()
             if ready.strict:
-                rule = ready.deny.match(call)
+                rule = ready.deny.match(call, effort)
                 if rule is not None:
                     raw = clip(rule.raw, MOST_SHOWN)
                     return self._refused(f"matched deny rule '{raw}'", raw)
-                rule = ready.ask.match(call)
+                rule = ready.ask.match(call, effort)
                 if rule is not None:
                     return self._judged(call, f"ask: {clip(rule.raw, MOST_SHOWN)}")
-            if self._default == "allow" or ready.allow.match(call) is not None:
+            if self._default == "allow" or ready.allow.match(call, effort) is not None:
                 return call
         except (RecursionError, TooMuch) as error:
             return self._refused(str(error), "depth" if isinstance(error, RecursionError) else "length")
         name, default = policy_name(call), f"default_decision: {self._default}"
         if self._default == "deny":
-            return self._refused(f"{NO_ALLOW} for `{clip(name, MOST_SHOWN)}`", default)
+            return self._refused(f"{NO_ALLOW} for `{clip(names(call)[-1], MOST_SHOWN)}`", default)
         return self._judged(call, default, _allowing(call, name))
 
     def known(self, call: Call) -> Mapping[str, Any]:

@@ -21,8 +21,9 @@ from ...errors import clip
 from ...record import NamedTuple
 from ..call import TOOL, Call, Outcome, Refused
 from ..chain import Ports, Stage
+from ..effort import Effort
 from ..grammar import ANY, servers_place_is_open
-from ..rules import allowing, overlaps, rules, strangers
+from ..rules import allowing, overlaps, rules, strangers, warn_of_no_server
 from ..tools import is_glob, literal, names, spellings
 from .permissions import Permissions
 
@@ -42,8 +43,8 @@ def tool_names(value: Value) -> tuple[str, ...]:
         elif "(" in name or ")" in name:
             element.error("hides whole tools, whatever they are called with, so it takes no parentheses",
                           "Write `server__tool` here, or a rule of `permissions.deny`.")
-        elif "__" not in name and not is_glob(name):
-            element.warn("can never match: a tool is named `server__tool`", "Put the server's name before it.")
+        else:
+            warn_of_no_server(element, name.strip())
     return read
 
 
@@ -143,7 +144,7 @@ def _judge_servers(hidden: Value, servers: Iterable[str]) -> None:
 
 def known(found: Iterable[str]) -> str:
     """The profiles there are, in words."""
-    return "there are " + ", ".join(f"`{clip(name, 100)}`" for name in (*BUILT_IN, *found))
+    return "there are " + ", ".join(f"`{clip(name, 100)}`" for name in dict.fromkeys((*BUILT_IN, *found)))
 
 
 class Layer(NamedTuple):
@@ -181,14 +182,14 @@ class Profiles(Stage):
         self._facts = ports.facts
         self._called = f"profile `{clip(chosen[0].name, 100)}`"
         self._reads_only = any(layer.name == READONLY for layer in chosen)
-        # Each judges by what all of them deny, so that nobody is asked about a call that another of them refuses.
+        # What any of them denies comes first, so that nobody is asked about a call that another of them refuses.
         deny = [rule for layer in chosen for rule in layer.read.get("deny", ())]
-        self._gates = [
-            Permissions({"deny": deny, "ask": layer.read["ask"], "allow": layer.read["allow"] or (),
-                         "default_decision": "allow" if layer.read["allow"] is None else "deny"},
-                        ports, self.name, self._called)
-            for layer in chosen if layer.read
-        ]
+        reads = [{"deny": (), "ask": layer.read["ask"], "allow": layer.read["allow"] or (),
+                  "default_decision": "allow" if layer.read["allow"] is None else "deny"}
+                 for layer in chosen if layer.read]
+        if reads:
+            reads[0] = {**reads[0], "deny": deny}
+        self._gates = [Permissions(read, ports, self.name, self._called) for read in reads]
 
     def concerns(self, call: Call) -> bool:
         """False where no rule of the profile is about the tool."""
@@ -198,8 +199,9 @@ class Profiles(Stage):
         """The call, or what the profile has against it."""
         if self._reads_only and call.kind == TOOL and not (facts := self._facts(call)).only_reads:
             return self._may_change(call, facts)
+        effort = Effort()
         for gate in self._gates:
-            verdict = await gate.before(call)
+            verdict = gate.judge(call, effort)
             if verdict is call:
                 continue
             if isinstance(verdict, Refused) and self._called not in verdict.text:
@@ -220,7 +222,7 @@ class Profiles(Stage):
         return "; ".join([*said, *(f"{self._called}: {why}" for gate in self._gates if (why := gate.why(call)))])
 
     def _may_change(self, call: Call, facts: Facts) -> Refused:
-        shown = clip(names(call)[0], MOST_SHOWN)
+        shown = clip(names(call)[-1], MOST_SHOWN)
         if not facts.listed:
             why = "its server does not list it now"
         elif facts.says_read_only is False:

@@ -26,6 +26,7 @@ from ..arguments import DEPTH, LIST, PATH, SHORT_KEY, VALUE, Trail, key_says, le
 from ..call import RESOURCE, TOOL, Call, Outcome, Refused
 from ..chain import Ports, Stage
 from ..paths import LONGEST, MAYBE, NOTHING, SURELY, foreign, looks, quiet, readings, too_long
+from ..tools import names
 from ..workspace import Workspace
 
 START = "sandbox violation: directory traversal blocked: "
@@ -37,9 +38,9 @@ _NAMES_GOAL = Pattern(r"(?i:dest|dst|target|out|save|write|new)|[Tt]o(?:$|[^a-z]
 """Keys of paths that something is put at, also where the tool is called `get_...`."""
 MOST_SHOWN = 300
 MOST_LOOKS = 10_000
+"""Looks at the file system for one call; they take tenths of a second, in which nobody else is served."""
 STEPS = 4
 """Folders on a path that are as dear as one more path."""
-"""Looks at the file system for one call; they take tenths of a second, in which nobody else is served."""
 TOO_MANY = f"cannot be judged: the call names more than {MOST_LOOKS} paths"
 
 
@@ -218,7 +219,7 @@ class Sandbox(Stage):
         return found if call.name == name else (*found, *self._exempt.get(call.name, ()))
 
     def _refuse(self, call: Call, text: str, reason: str, where: str) -> Refused:
-        shown, where, tool = (clip(part, MOST_SHOWN) for part in (text, where, policy_name(call)))
+        shown, where, tool = (clip(part, MOST_SHOWN) for part in (text, where, names(call)[-1]))
         then = "No setting allows that." if reason is PRIVATE else self._allowed
         return Refused(self.name, f"{START}{shown} {reason} (argument `{where}` of `{tool}`). {then}", rule=where)
 
