@@ -201,6 +201,8 @@ class Catalog:
         """All tools and prompts that there are, also those that `shape` shows nowhere."""
         self._readable = self._listings if shape is None else {
             server: listing for server, listing in self._listings.items() if shape.reads(server)}
+        hidden = self._listings.keys() - self._readable.keys()
+        self._hidden_uris = frozenset([item.target for server in hidden for item in listings[server].resources])
         self._resources: dict[str, Entry] = {}
         self._templates: dict[str, Entry] = {}
         for server, listing in self._readable.items():
@@ -280,7 +282,10 @@ class Catalog:
         if listed is not None:
             return (Way(listed.server, listed.target),)
         seen = (*self._seen.servers(uri), *self._with_template(uri))
-        likely = [server for server in seen if server in self._readable] or [
+        likely = [server for server in seen if server in self._readable]
+        if not likely and uri in self._hidden_uris:
+            return ()                           # a server lists it whose resources are hidden: nobody else is asked
+        likely = likely or [
             server for server, listing in self._readable.items()
             if listing.serves_resources or listing.resources or listing.templates]
         return tuple(Way(server, uri) for server in dict.fromkeys(likely))

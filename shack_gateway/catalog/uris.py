@@ -6,6 +6,9 @@ Rule 2: matching a template takes time linear in the URI, whatever the template 
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..lazy import Pattern
 
 SCHEME = "shack://"
@@ -159,6 +162,20 @@ class Template:
             begun = (at & places.of.get(beginning, 0)) << 1 if beginning else at
             at |= begun | (((begun & allowed) + allowed) ^ allowed)
         return bool(at >> len(uri) & 1)
+
+
+def expand(template: str, values: Mapping[str, Any]) -> str:
+    """What a template stands for with these values, put in as they are; what has none, or no text, is left out."""
+    return _EXPRESSION.sub(lambda found: _filled(found[1], values), template)
+
+
+def _filled(expression: str, values: Mapping[str, Any]) -> str:
+    operator = expression[:1] if expression[:1] in _OPERATORS else ""
+    names = [name.partition(":")[0].strip("* ") for name in expression[len(operator) :].split(",")]
+    given = [(name, values[name]) for name in names if isinstance(values.get(name), str)]
+    between = operator if operator in ("/", ".", ";", "&") else "&" if operator == "?" else ","
+    texts = [f"{name}={value}" if operator in (";", "?", "&") else value for name, value in given]
+    return (_OPERATORS[operator][0] if given else "") + between.join(texts)
 
 
 def _variable(expression: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from ..catalog import meta_tools
 from ..catalog.entries import PROMPT, RESOURCE, TEMPLATE, TOOL, Catalog, Entry, Way
 from ..catalog.names import hint
 from ..catalog.render import Lists
-from ..catalog.shaping import READ
+from ..catalog.uris import expand
 from ..errors import EXPIRED, INVALID_PARAMS, RESOURCE_NOT_FOUND, Cancelled, RequestError, clip
 from ..pipeline import call as calls
 from ..pipeline.call import Call, Complete, Context, Failed, InputRequired, Outcome
@@ -351,7 +351,7 @@ def _text(text: str) -> Complete:
 def _completion(
     number: int, kind: str, server: str, entry: Any, params: Mapping[str, Any], context: Context
 ) -> Call:
-    """What is judged of a completion: the prompt, or any resource of the server, with its arguments so far."""
+    """What is judged of a completion: the prompt, or the resource that the template makes, with the values so far."""
     around, argument = params.get("context"), params.get("argument")
     given = around.get("arguments") if type(around) is dict else None
     arguments: dict[str, Any] = dict(given) if type(given) is dict else {}
@@ -359,7 +359,9 @@ def _completion(
         arguments[argument["name"]] = argument.get("value")
     if kind == "ref/prompt":
         return Call(number, calls.PROMPT, server, entry.name, entry.target, arguments, params, context)
-    return Call(number, calls.TOOL, server, entry.name, READ, arguments, params, context)
+    uri = expand(entry.target, arguments)
+    arguments["uri"] = uri
+    return Call(number, calls.RESOURCE, server, expand(entry.name, arguments), uri, arguments, params, context)
 
 
 def _is_not_found(outcome: Outcome) -> bool:

@@ -78,7 +78,9 @@ class Broad:
             return self.any
         effort = effort or Effort()
         if call.kind == RESOURCE:
-            return self._resource(call, effort)
+            rule = self._resource(call, effort)
+            if rule is not None or len(call.arguments) <= 1:
+                return rule                     # only a completion has more than the URI
         if self._params:
             rule = of_parameters(self._params, call.arguments, wide=True, guess=not self._known, effort=effort)
             if rule is not None:

@@ -21,7 +21,8 @@ LONGEST = 4096
 LONGEST_NAME = 255
 
 _SEPARATOR = Pattern(r"[/\\]")
-_FILE = r"(?:[a-z][a-z0-9+.-]*:){0,3}file:"
+_FILE = r"(?:[a-z][a-z0-9.-]*[:+]){0,3}(?:file|unix|sqlite3?|duckdb):"
+"""Addresses of files, and of what is in one: `git+file:`, `jar:file:`, `jdbc:sqlite:`."""
 _FILE_URI = Pattern(_FILE, re.IGNORECASE)
 _FILE_URI_NO_PROSE = Pattern(_FILE + r"(?=\S)", re.IGNORECASE)
 _ROOTED = Pattern(
@@ -116,6 +117,11 @@ def readings(text: str, *, windows: bool) -> tuple[str, ...]:
             # Tidied before links are followed, as node's path.resolve does; the system follows links first.
             found[ntpath.normpath(path) if windows else posixpath.normpath(path)] = None
     return tuple(found)
+
+
+def is_rooted(text: str) -> bool:
+    """True for one line that begins as a path with a root does, white space in it or not."""
+    return any(_ROOTED.match(form) and not _LINE_END.search(form) for form in map(str.strip, _decoded(text)))
 
 
 def climbs(text: str) -> bool:

@@ -162,6 +162,14 @@ def test_a_hidden_resource_cannot_be_found_by_any_uri() -> None:
     assert found.ways("z:z") == (Way("t", "z:z"),)
 
 
+def test_what_only_a_hidden_server_lists_is_asked_of_nobody() -> None:
+    given = {"s": listing(resources=["x:a", "x:b"], serves_resources=True), "t": listing(serves_resources=True),
+             "u": listing(templates=["x:b{?q}"])}
+    found = shaped(given, f"s__{READ}")
+    assert found.ways("x:a") == () and found.ways("x:c") == (Way("t", "x:c"), Way("u", "x:c"))
+    assert found.ways("x:b") == (Way("u", "x:b"),)
+
+
 def test_the_name_for_reading_resources_is_the_one_that_policy_knows() -> None:
     assert policy_name(call(server="s", target="x:a", kind="resource", name="x:a")) == f"s__{READ}"
 

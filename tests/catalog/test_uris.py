@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import random
 import re
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from shack_gateway.catalog.uris import (
     Places,
     Seen,
     Template,
+    expand,
     is_usable,
     is_usable_template,
     unwrap,
@@ -173,3 +175,16 @@ def test_only_the_last_uris_are_remembered_and_no_endless_ones() -> None:
     assert seen.servers("x://first") == ()
     assert seen.servers("x://0") == ("s",)
     assert seen.servers("x://" + "y" * 5000) == ()
+
+
+@pytest.mark.parametrize("template, values, uri", [
+    ("x://{a}", {"a": "b c/d"}, "x://b c/d"), ("x://{+a}/y", {"a": "b"}, "x://b/y"), ("x://{a}", {}, "x://"),
+    ("x:{/a,b}", {"a": "1", "b": "2"}, "x:/1/2"), ("x:{/a,b}", {"b": "2"}, "x:/2"), ("x:y{/a}", {}, "x:y"),
+    ("x:y{?a,b}", {"a": "1", "b": "2"}, "x:y?a=1&b=2"), ("x:y?z{&b}", {"b": "2"}, "x:y?z&b=2"),
+    ("x:y{#f}", {"f": "1"}, "x:y#1"), ("x:y{.e}", {"e": "txt"}, "x:y.txt"), ("x:y{;a,b}", {"a": "1"}, "x:y;a=1"),
+    ("x:{a*}{b:3}", {"a": "1", "b": "2345"}, "x:12345"), ("x:{a,b}", {"a": "1", "b": "2"}, "x:1,2"),
+    ("x:{a}", {"a": 5}, "x:"), ("x:{a}{a}", {"a": "{a}"}, "x:{a}{a}"), ("x:{", {"": "1"}, "x:{"),
+    ("x:{}", {"": "1"}, "x:1"),
+])
+def test_a_template_with_values_is_a_uri(template: str, values: dict[str, Any], uri: str) -> None:
+    assert expand(template, values) == uri

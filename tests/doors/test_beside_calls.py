@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
-from kit.scene import Scene
+from kit.scene import Kept, Scene
 
 RESOURCES = [{"uri": "notes://open", "text": "o"}, {"uri": "notes://kept", "text": "k"}]
 PROMPTS = [{"name": "greet", "arguments": [{"name": "path"}]}, {"name": "kept"}]
-TEMPLATES = [{"uriTemplate": "notes://by/{path}", "name": "by"}]
-DENY = ["s__kept", "s__greet(secret/**)", "s__resources/read(notes://kept)", "s__resources/read(secret/**)"]
+TEMPLATES = [{"uriTemplate": "notes://by/{path}", "name": "by"}, {"uriTemplate": "file:///{p}", "name": "f"},
+             {"uriTemplate": "notes://all/{+rest}{?q,r}", "name": "all"}]
+DENY = ["s__resources/read(notes://all/pri:*)", "s__resources/read(notes://all/x?q=1*)",
+        "s__kept", "s__greet(secret/**)", "s__resources/read(notes://kept)", "s__resources/read(secret/**)"]
 
 PROMPT, TEMPLATE = {"type": "ref/prompt", "name": "s__greet"}, {"type": "ref/resource", "uri": "notes://by/{path}"}
+FILE = {"type": "ref/resource", "uri": "file:///{p}"}
+ALL = {"type": "ref/resource", "uri": "notes://all/{+rest}{?q,r}"}
 COMPLETIONS = [
     ({"ref": PROMPT, "argument": {"name": "path", "value": "pub"}}, True),
     ({"ref": PROMPT, "argument": {"name": "path", "value": "/etc/pa"}}, False),
@@ -23,6 +27,13 @@ COMPLETIONS = [
     ({"ref": TEMPLATE, "argument": {"name": "path", "value": "pub"}}, True),
     ({"ref": TEMPLATE, "argument": {"name": "path", "value": "../x"}}, False),
     ({"ref": TEMPLATE, "argument": {"name": "path", "value": "./secret/x"}}, False),
+    ({"ref": TEMPLATE, "argument": {"name": "other", "value": "/etc/pa"}}, False),
+    ({"ref": FILE, "argument": {"name": "p", "value": "etc/pa"}}, False),
+    ({"ref": FILE, "argument": {"name": "p", "value": ""}}, False),
+    ({"ref": ALL, "argument": {"name": "rest", "value": "pub"}}, True),
+    ({"ref": ALL, "argument": {"name": "rest", "value": "pri/x"}}, False),
+    ({"ref": ALL, "argument": {"name": "q", "value": "12"}, "context": {"arguments": {"rest": "x"}}}, False),
+    ({"ref": ALL, "argument": {"name": "r", "value": "1"}, "context": {"arguments": {"rest": "x"}}}, True),
 ]
 
 
@@ -34,8 +45,8 @@ def given(scene: Scene, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("params, passes", COMPLETIONS, ids=[str(n) for n in range(len(COMPLETIONS))])
-def test_a_completion_is_judged_by_what_it_completes(scene: Scene, params: dict[str, Any], passes: bool) -> None:
-    host = given(scene)
+def test_a_completion_is_judged_by_what_it_completes(kept: Kept, params: dict[str, Any], passes: bool) -> None:
+    scene, host = kept(given)
     answer = host.request("completion/complete", params)
     assert bool(scene.received("s", "completion/complete")) is passes, answer
 
@@ -61,3 +72,13 @@ def test_a_stateless_host_is_not_told_either(scene: Scene) -> None:
     assert told["params"]["notifications"]["resourceSubscriptions"] == ["notes://open"]
     scene.until(lambda: scene.received("s", "resources/subscribe"), "the subscription reaches the server")
     assert [m["params"]["uri"] for m in scene.received("s", "resources/subscribe")] == ["notes://open"]
+
+
+def test_where_only_some_resources_may_be_read_only_their_uris_are_completed(scene: Scene) -> None:
+    scene.server("s", "echo", templates=TEMPLATES, completions=["x"])
+    host = scene.start(permissions={"default_decision": "deny", "allow": ["s__resources/read(notes://all/pub:*)"]})
+    host.handshake()
+    for value, passes in (("pub", True), ("pub/x", True), ("pri", False), ("", False)):
+        asked = len(scene.received("s", "completion/complete"))
+        answer = host.request("completion/complete", {"ref": ALL, "argument": {"name": "rest", "value": value}})
+        assert (len(scene.received("s", "completion/complete")) > asked) is passes, answer

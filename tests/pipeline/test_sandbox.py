@@ -99,7 +99,8 @@ OUTSIDE = [
     "/./etc/passwd", "//etc/passwd", "///etc/passwd", " /etc/passwd", "\t../x", "\uff0fetc/passwd", "\uff0e\uff0e/x",
     "{root}/sub/../../x", "file://{root}%2f..%2fx", "\\etc\\passwd", "out%2fsecret.txt", "/etc/passwd\n",
     "inner/%2e%2e/../x", "$HOME/x", "${HOME}/.ssh/x", "{..,a}/x", "{/etc,/x}/y", "{out,a}/../../x", "\ufeff/etc/passwd",
-    "sqlite:////etc/x.db",
+    "sqlite:////etc/x.db", "sqlite:///etc/x.db", "jdbc:sqlite:/etc/x.db", "git+file:///etc/x", "SVN+FILE:/etc/x",
+    "unix:///var/run/docker.sock", "unix:/run/x",
 ]
 
 
@@ -144,9 +145,20 @@ SHAPES: list[Any] = [
 @posix_only
 @pytest.mark.parametrize("shape", SHAPES, ids=[str(shape("X")) for shape in SHAPES])
 def test_paths_are_found_wherever_they_stand(world: World, shape: Any) -> None:
-    for text in ("/etc/passwd", "../x", "out/secret.txt", "dangling"):
+    for text in ("/etc/passwd", "../x", "out/secret.txt", "dangling", "/etc/my secret", "~/x y", "C:\\x y",
+                 "%2fetc%2fmy secret", " /etc/my secret\t", "/etc/passwd /"):
         assert not world.passes(shape(text)), text
-    assert world.passes(shape("sub/a.txt"))
+    for text in ("sub/a.txt", f"{world.root}/my notes", "my notes"):
+        assert world.passes(shape(text)), text
+
+
+@posix_only
+@pytest.mark.parametrize("key", ["content", "text", "data", "newText", "old_string", "lines"])
+def test_what_is_to_stand_in_a_file_is_no_path_for_all_that(world: World, key: str) -> None:
+    for text in ("/* css */", "// one line", "~ five", "/docs @team"):
+        assert world.passes({"files": [{"path": "a.txt", key: text}]}), text
+    assert not world.passes({"files": [{"path": "a.txt", key: "/etc/passwd"}]})
+    assert not world.passes({"files": [{"path": "a.txt", key: "out"}]})
 
 
 @posix_only
@@ -166,7 +178,7 @@ def test_what_looks_like_a_path_is_judged_under_any_key(world: World, text: str)
     {"rev": "HEAD~1..main"}, {"query": "a OR b"}, {"image": "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgG"}, {"ok": "100%"},
     {"data": "AAAA/" * 2000}, {"n": 1, "f": 2.5, "b": True, "z": None, "e": [], "o": {}}, {},
     {"file": {"path": "a.txt", "content": "/* c */ ../x is text"}}, {"message": "~ five minutes"}, {"message": "out"},
-    {"command": ["ls", "out"]}, {"range": "~1.2/x"}, {"files": {"/help me": "a.txt"}},
+    {"command": ["ls", "out"]}, {"range": "~1.2/x"}, {"texts": {"/help me": "a.txt"}},
     {"lines": ["/help me", "and/or this"]},
     {"text": "日本語、または英語。"}, {"path": 5}, {"path": None}, {"path": [1, None]},
 ], ids=str)

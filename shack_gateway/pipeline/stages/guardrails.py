@@ -176,7 +176,7 @@ def _judged(call: Call) -> tuple[dict[str, Any], ...]:
     """What is looked at: the arguments; of a resource, its URI as the server and as the host writes it."""
     if call.kind != RESOURCE:
         return (call.arguments,)
-    return tuple({"uri": uri} for uri in dict.fromkeys((call.target, call.name)))
+    return tuple({**call.arguments, "uri": uri} for uri in dict.fromkeys((call.target, call.name)))
 
 
 class _Words:

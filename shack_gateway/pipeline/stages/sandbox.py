@@ -22,10 +22,23 @@ from typing import Any
 from ...config.fields import Field, Section, Value, defaults, strings
 from ...errors import clip
 from ...lazy import Pattern
-from ..arguments import DEPTH, LIST, PATH, SHORT_KEY, VALUE, Trail, key_says, leaves, place, policy_name
+from ..arguments import (
+    DEPTH,
+    KEY,
+    LIST,
+    PATH,
+    SHORT_KEY,
+    VALUE,
+    Trail,
+    key_says,
+    key_word,
+    leaves,
+    place,
+    policy_name,
+)
 from ..call import RESOURCE, TOOL, Call, Outcome, Refused
 from ..chain import Ports, Stage
-from ..paths import LONGEST, MAYBE, NOTHING, SURELY, foreign, looks, quiet, readings, too_long
+from ..paths import LONGEST, MAYBE, NOTHING, SURELY, foreign, is_rooted, looks, quiet, readings, too_long
 from ..tools import names
 from ..workspace import Workspace
 
@@ -36,6 +49,12 @@ READ_ONLY = "is in a folder that may only be read"
 PRIVATE = "leads to what the gateway keeps for itself"
 _NAMES_GOAL = Pattern(r"(?i:dest|dst|target|out|save|write|new)|[Tt]o(?:$|[^a-z])|TO(?:$|_)")
 """Keys of paths that something is put at, also where the tool is called `get_...`."""
+_CONTENT = frozenset({
+    "content", "text", "data", "body", "line", "newtext", "oldtext", "newstring", "oldstring", "newstr", "oldstr",
+    "replacement", "description", "message", "title", "comment", "summary", "prompt", "query",
+})
+"""Keys, as `key_word` has them, of what stands in files and is said of them: it is read as any text, also below a key
+that names files."""
 MOST_SHOWN = 300
 MOST_LOOKS = 10_000
 """Looks at the file system for one call; they take tenths of a second, in which nobody else is served."""
@@ -101,7 +120,9 @@ class Sandbox(Stage):
     async def before(self, call: Call) -> Call | Outcome:
         """The call, or why one of its paths is refused."""
         if call.kind == RESOURCE:
-            return self._judge_resource(call)
+            refused = self._judge_resource(call)
+            if refused is not None or len(call.arguments) <= 1:
+                return refused or call          # only a completion has more than the URI
         left, spare = iter(range(MOST_LOOKS)), iter(range(MOST_LOOKS))
         flat = None if self._exempt or self._any_readable else _flat(call.arguments)
         if flat is not None:
@@ -114,7 +135,7 @@ class Sandbox(Stage):
             return call
         try:
             for kind, text, own, above, trail in leaves(call.arguments):
-                certainty = _certainty(kind, text, own, above)
+                certainty = _certainty(kind, text, own, above, trail)
                 if certainty is NOTHING:
                     continue
                 if self._is_exempt(call, trail):
@@ -127,7 +148,7 @@ class Sandbox(Stage):
             return Refused(self.name, f"{START}{error}", rule="depth")
         return call
 
-    def _judge_resource(self, call: Call) -> Call | Refused:
+    def _judge_resource(self, call: Call) -> Refused | None:
         for uri in dict.fromkeys((call.target, call.name)):
             certainty, left = looks(uri), iter(range(MOST_LOOKS))
             if certainty is NOTHING:
@@ -138,7 +159,7 @@ class Sandbox(Stage):
                 reason = self._escape(uri, certainty, call, True, left)
             if reason:
                 return self._refuse(call, uri, reason, "uri")
-        return call
+        return None
 
     def why(self, call: Call) -> str:
         """What there was to judge."""
@@ -274,7 +295,7 @@ def _calm_key(key: str) -> bool:
     return not key_says(key) & PATH and quiet(key)
 
 
-def _certainty(kind: str, text: str, own: int, above: int) -> int:
+def _certainty(kind: str, text: str, own: int, above: int, trail: Trail) -> int:
     """How sure it is that a text is meant as a path."""
     if kind is LIST:
         return NOTHING
@@ -282,8 +303,19 @@ def _certainty(kind: str, text: str, own: int, above: int) -> int:
         return SURELY
     certainty = NOTHING if quiet(text) else looks(text)
     if certainty is NOTHING and above & PATH and len(text) <= LONGEST:
-        return MAYBE                            # `{"path": {"value": "link"}}`
+        # `{"path": {"value": "link"}}`, `{"files": {"/etc/my file": ...}}`; but not what is to stand in a file
+        if not quiet(text) and is_rooted(text) and (kind is KEY or key_word(_last_key(trail)) not in _CONTENT):
+            return SURELY
+        return MAYBE
     return certainty
+
+
+def _last_key(trail: Trail | None) -> str:
+    while trail is not None:
+        trail, step = trail
+        if isinstance(step, str):
+            return step
+    return ""
 
 
 def _keys(trail: Trail | None) -> str:
