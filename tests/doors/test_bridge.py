@@ -10,11 +10,19 @@ from typing import Any
 
 import pytest
 
-from kit import Host, M, Scene, json_of, text_of
+from kit import Host, Kept, M, Scene, json_of, text_of
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="hooks of this test are written for sh")
 ERAS = ("handshake", "stateless")
 NOTE = {"uri": "note://a", "name": "a", "text": "A"}
+
+
+def alone(scene: Scene, *tools: Any, **script: Any) -> Host:
+    """A gateway with one server."""
+    scene.server("alpha", *tools, **script)
+    host = scene.start()
+    host.handshake()
+    return host
 
 
 def listen(host: Host, id: Any, **wanted: Any) -> dict[str, Any]:
@@ -209,10 +217,9 @@ def test_a_resource_that_only_a_result_named_is_read_from_its_server(scene: Scen
 
 
 @pytest.mark.parametrize("value", [[1, 2], "text", 5], ids=repr)
-def test_structured_content_that_is_no_object_becomes_text_for_a_handshake_host(scene: Scene, value: Any) -> None:
-    scene.server("alpha", {"name": "result", "outputSchema": {"type": "array"}}, era="stateless")
-    host = scene.start()
-    host.handshake()
+def test_structured_content_that_is_no_object_becomes_text_for_a_handshake_host(kept: Kept, value: Any) -> None:
+    tool: dict[str, Any] = {"name": "result", "outputSchema": {"type": "array"}}
+    _, host = kept(lambda scene: alone(scene, tool, era="stateless"), "structured")
     [tool] = host.request("tools/list")["result"]["tools"]
     assert "outputSchema" not in tool
     arguments = {"result": {"content": [], "structuredContent": value}}
@@ -269,14 +276,12 @@ def test_a_stateless_retry_carries_its_answers_through_call_tool(scene: Scene) -
     ids=str,
 )
 def test_an_error_of_a_server_is_told_as_the_hosts_era_has_it(
-    scene: Scene,
+    kept: Kept,
     error: dict[str, Any],
     handshake: int,
     stateless: int | None,
 ) -> None:
-    scene.server("alpha", "error")
-    host = scene.start()
-    host.handshake()
+    _, host = kept(lambda scene: alone(scene, "error"), "error")
     assert host.call("alpha__error", error)["error"]["code"] == handshake
     if stateless is not None:
         assert host.ask("tools/call", {"name": "alpha__error", "arguments": error})["error"]["code"] == stateless
@@ -359,6 +364,7 @@ def test_a_call_right_after_the_death_of_its_server_waits_for_the_next_run(scene
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at /proc")
 def test_many_notifications_to_a_deaf_server_do_not_fill_our_memory(scene: Scene) -> None:
     scene.server("alpha", "deaf", "echo")
+    scene.deaf.add("alpha")
     host = scene.start(request_timeout_secs=1, keep=False)
     host.handshake()
     host.call("alpha__deaf", {"answer": True})

@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 
 from kit import Host, json_of, text_of
-from kit.scene import Scene
+from kit.scene import Kept, Scene
 
 OK = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[]}}'
 NOTE = {"uri": "x:1x", "name": "x"}
 DEEP = "[" * 975 + "]" * 975
+
+
+def raw_lines(scene: Scene) -> Host:
+    """A gateway with a server that writes whatever line it is told to."""
+    scene.server("alpha", "raw", "echo", resources=[NOTE], capabilities={"resources": {"subscribe": True}})
+    host = scene.start()
+    host.handshake()
+    return host
 
 
 @pytest.mark.parametrize(
@@ -28,11 +36,9 @@ DEEP = "[" * 975 + "]" * 975
     ids=["progress", "in progress", "log", "deep log", "update"],
 )
 def test_a_notification_that_cannot_be_passed_on_does_not_take_the_answer_behind_it_along(
-    scene: Scene, line: str
+    kept: Kept, line: str
 ) -> None:
-    scene.server("alpha", "raw", "echo", resources=[NOTE], capabilities={"resources": {"subscribe": True}})
-    host = scene.start()
-    host.handshake()
+    _, host = kept(raw_lines, "raw")
     host.request("resources/subscribe", {"uri": "x:1x"})
     params = {"name": "alpha__raw", "arguments": {"lines": [f"{line}\n{OK}"]}, "_meta": {"progressToken": "T"}}
     call, echo = (
@@ -55,11 +61,9 @@ def test_a_notification_that_cannot_be_passed_on_does_not_take_the_answer_behind
     ids=["numbers", "infinite", "deep", "list", "number"],
 )
 def test_an_answer_in_an_unusual_shape_goes_on_byte_for_byte_or_is_an_error(
-    scene: Scene, result: str, answered: bool
+    kept: Kept, result: str, answered: bool
 ) -> None:
-    scene.server("alpha", "raw")
-    host = scene.start()
-    host.handshake()
+    _, host = kept(raw_lines, "raw")
     lines = [f'{{"id":$ID,"x":[],"jsonrpc":"2.0","result":{result}}}']
     answer = host.call("alpha__raw", {"lines": lines})
     assert ("result" in answer) is answered
@@ -114,7 +118,7 @@ def test_a_log_message_is_told_once_however_many_calls_want_it(scene: Scene, era
     host.ask("tools/call", {"name": "alpha__echo"})
     level = {"io.modelcontextprotocol/logLevel": "info"}
     ids = [
-        host.send("tools/call", {"name": "alpha__sleep", "arguments": {"secs": 1.5}, "_meta": {**Host.meta(), **level}})
+        host.send("tools/call", {"name": "alpha__sleep", "arguments": {"secs": 0.8}, "_meta": {**Host.meta(), **level}})
         for _ in range(3)
     ]
     host.send("tools/call", {"name": "alpha__log", "arguments": {}, "_meta": {**Host.meta(), **level}})

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 
-from kit.host import json_of
+import pytest
+
+from kit.host import Host, json_of
 from kit.scene import Scene
 
 
@@ -22,6 +26,21 @@ def first_run(scene: Scene) -> None:
     assert host.close() == 0
 
 
+@pytest.fixture(scope="module")
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A gateway that keeps the list of a server that never comes up again. It takes seconds to give it up, which pass
+    during the other tests."""
+    scene = Scene(tmp_path_factory.mktemp("doomed"))
+    first_run(scene)
+    (scene.folder / "alpha.stub.json").write_text("no script at all")
+    host = scene.start()
+    host.handshake()
+    assert len(host.request("tools/list")["result"]["tools"]) == 2
+    yield host
+    scene.close()
+
+
+@pytest.mark.usefixtures("doomed")
 def test_lists_are_answered_while_the_server_hangs_at_its_start(scene: Scene) -> None:
     first_run(scene)
     change(scene, "alpha", start="hang")
@@ -75,14 +94,11 @@ def test_with_the_cache_switched_off_nothing_is_kept(scene: Scene) -> None:
     assert not (scene.folder / "state").exists()
 
 
-def test_a_server_that_is_given_up_loses_its_kept_list(scene: Scene) -> None:
-    first_run(scene)
-    (scene.folder / "alpha.stub.json").write_text("no script at all")
-    host = scene.start()
-    host.handshake()
-    assert len(host.request("tools/list")["result"]["tools"]) == 2
-
+def test_a_server_that_is_given_up_loses_its_kept_list(doomed: Host) -> None:
     def gone() -> bool:
-        return host.request("tools/list")["result"]["tools"] == []
+        return doomed.request("tools/list")["result"]["tools"] == []
 
-    scene.until(gone, "the list of a server that never comes up is still shown", timeout=40)
+    end = time.monotonic() + 40
+    while not gone():
+        assert time.monotonic() < end, "the list of a server that never comes up is still shown"
+        time.sleep(0.05)

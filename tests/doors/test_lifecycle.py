@@ -172,7 +172,7 @@ def test_a_host_that_does_not_read_cannot_fill_our_memory_and_can_go_on(scene: S
 @linux
 def test_a_deaf_host_that_leaves_lets_us_end(scene: Scene) -> None:
     scene.server("alpha", "big")
-    host = scene.start()
+    host = scene.start(drain_secs=1)
     host.handshake()
     host.pause()
     for _ in range(20):
@@ -225,8 +225,9 @@ def test_a_stderr_that_nobody_reads_does_not_stop_us(scene: Scene) -> None:
 def test_no_server_delays_initialize_or_another_server(scene: Scene, how: str) -> None:
     for number in range(4):
         scene.server(f"bad{number}", "echo", era=how, delay=20)
+        scene.deaf.add(f"bad{number}")
     scene.server("good", "echo")
-    host = scene.start(list_wait_secs=1, start_timeout_secs=20)
+    host = scene.start(list_wait_secs=0.3, start_timeout_secs=20)
     began = time.monotonic()
     host.handshake()
     host.request("ping")
@@ -238,9 +239,9 @@ def test_no_server_delays_initialize_or_another_server(scene: Scene, how: str) -
 
 
 def test_a_list_names_the_servers_it_could_not_wait_for(scene: Scene) -> None:
-    scene.server("slow", "echo", era="slow-start", delay=2.5)
+    scene.server("slow", "echo", era="slow-start", delay=1.8)
     scene.server("good", "echo")
-    host = scene.start(list_wait_secs=0.5)
+    host = scene.start(list_wait_secs=0.2)
     host.handshake()
     assert [t["name"] for t in host.request("tools/list")["result"]["tools"]] == ["good__echo"]
     said = json_of(host.call("shack_list_tools"))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from kit import Host, Scene, json_of, text_of
-from kit.answering import ELICIT, ERAS, EVERYTHING, ROOTS, Answering, accept, form, rounds, sampling
+from kit import Host, Kept, Scene, json_of, text_of
+from kit.answering import ELICIT, ERAS, EVERYTHING, ROOTS, Answering, Reply, accept, form, rounds, sampling
 from kit.host import ROOT
 
+Company = Callable[..., tuple[Scene, Answering]]
 PAIRS = [pytest.param(host, server, id=f"{host}-host-{server}-server") for host in ERAS for server in ERAS]
 pairs = pytest.mark.parametrize("host, server", PAIRS)
 NAME = {"name": "Ada"}
@@ -27,13 +30,24 @@ def asking(
     return Answering(scene.start(**settings), host, **more)
 
 
+@pytest.fixture
+def company(kept: Kept) -> Company:
+    """As `asking`, with a gateway that other tests have too."""
+
+    def meet(server: str, host: str, *, reply: Reply = accept, **more: Any) -> tuple[Scene, Answering]:
+        scene, user = kept(lambda scene: asking(scene, server, host, **more), server, host, more)
+        return scene, user.again(reply)
+
+    return meet
+
+
 # --- what is answered ------------------------------------------------------------------------------------------------
 
 
 @pairs
 @pytest.mark.parametrize("action", [{"action": "accept", "content": NAME}, {"action": "decline"}, {"action": "cancel"}])
-def test_the_users_answer_reaches_the_server(scene: Scene, host: str, server: str, action: dict[str, Any]) -> None:
-    user = asking(scene, server, host, reply=lambda method, params: action)
+def test_the_users_answer_reaches_the_server(company: Company, host: str, server: str, action: dict[str, Any]) -> None:
+    scene, user = company(server, host, reply=lambda method, params: action)
     assert json_of(user.call("a__interview", rounds([form()]))) == [[action]]
     (method, params), = user.asked
     assert method == ELICIT and params["message"] == "Who?"
@@ -42,15 +56,15 @@ def test_the_users_answer_reaches_the_server(scene: Scene, host: str, server: st
 
 
 @pairs
-def test_a_call_may_ask_twice(scene: Scene, host: str, server: str) -> None:
-    user = asking(scene, server, host)
+def test_a_call_may_ask_twice(company: Company, host: str, server: str) -> None:
+    _, user = company(server, host)
     said = json_of(user.call("a__interview", rounds([form("First?")], [form("Second?")])))
     assert [each[0]["content"]["name"] for each in said] == ["to First?", "to Second?"]
 
 
 @pairs
-def test_questions_that_come_at_once_are_each_answered(scene: Scene, host: str, server: str) -> None:
-    user = asking(scene, server, host)
+def test_questions_that_come_at_once_are_each_answered(company: Company, host: str, server: str) -> None:
+    _, user = company(server, host)
     said = json_of(user.call("a__interview", rounds([form("One?"), sampling("two"), form("Three?")])))
     assert [each.get("content") for each in said[0]] == [
         {"name": "to One?"}, {"type": "text", "text": "re two"}, {"name": "to Three?"},
@@ -60,16 +74,16 @@ def test_questions_that_come_at_once_are_each_answered(scene: Scene, host: str, 
 
 
 @pairs
-def test_the_model_of_the_host_is_sampled(scene: Scene, host: str, server: str) -> None:
-    user = asking(scene, server, host)
+def test_the_model_of_the_host_is_sampled(company: Company, host: str, server: str) -> None:
+    _, user = company(server, host)
     said = json_of(user.call("a__interview", rounds([sampling("hello")])))
     assert said[0][0]["content"]["text"] == "re hello" and user.asked[0][1]["maxTokens"] == 9
 
 
 @pairs
 @pytest.mark.parametrize("knows", [True, False], ids=["host has roots", "host has none"])
-def test_roots_are_the_hosts_or_else_the_workspace(scene: Scene, host: str, server: str, knows: bool) -> None:
-    user = asking(scene, server, host, capabilities={"roots": {}} if knows else {})
+def test_roots_are_the_hosts_or_else_the_workspace(company: Company, host: str, server: str, knows: bool) -> None:
+    scene, user = company(server, host, capabilities={"roots": {}} if knows else {})
     said = json_of(user.call("a__interview", rounds([{"method": ROOTS}])))
     expected = "file:///of/the/host" if knows else scene.workspace.resolve().as_uri()
     assert [root["uri"] for root in said[0][0]["roots"]] == [expected]
@@ -78,8 +92,8 @@ def test_roots_are_the_hosts_or_else_the_workspace(scene: Scene, host: str, serv
 
 @pairs
 @pytest.mark.parametrize("how", ["direct", "shack_call_tool"])
-def test_a_question_comes_through_the_meta_tool_too(scene: Scene, host: str, server: str, how: str) -> None:
-    user = asking(scene, server, host, settings={"expose_mode": "progressive"})
+def test_a_question_comes_through_the_meta_tool_too(company: Company, host: str, server: str, how: str) -> None:
+    _, user = company(server, host, settings={"expose_mode": "progressive"})
     arguments = rounds([form()])
     if how == "direct":
         answer = user.call("a__interview", arguments)
@@ -89,8 +103,8 @@ def test_a_question_comes_through_the_meta_tool_too(scene: Scene, host: str, ser
 
 
 @pairs
-def test_what_the_host_cannot_answer_is_said_and_never_asked(scene: Scene, host: str, server: str) -> None:
-    user = asking(scene, server, host, capabilities={})
+def test_what_the_host_cannot_answer_is_said_and_never_asked(company: Company, host: str, server: str) -> None:
+    _, user = company(server, host, capabilities={})
     answer = user.call("a__interview", rounds([sampling()]))
     assert not user.asked
     if server == "handshake":
@@ -103,13 +117,14 @@ def test_what_the_host_cannot_answer_is_said_and_never_asked(scene: Scene, host:
 
 
 @pairs
-def test_progress_goes_on_over_a_question_and_never_back(scene: Scene, host: str, server: str) -> None:
-    user = asking(scene, server, host)
+def test_progress_goes_on_over_a_question_and_never_back(company: Company, host: str, server: str) -> None:
+    _, user = company(server, host)
+    before = len(user.host.messages)
     user.call("a__interview", rounds([form("1")], [form("2")], progress=True), **(
         {"token": "t"} if host == "stateless" else {"progressToken": "t"}))
-    told = [m["params"]["progress"] for m in user.host.messages if m.get("method") == "notifications/progress"]
-    assert told and all(m["params"]["progressToken"] == "t" for m in user.host.messages
-                        if m.get("method") == "notifications/progress")
+    steps = [m["params"] for m in user.host.messages[before:] if m.get("method") == "notifications/progress"]
+    told = [step["progress"] for step in steps]
+    assert told and all(step["progressToken"] == "t" for step in steps)
     if host == "handshake":
         assert told == sorted(set(told))
 
@@ -133,8 +148,8 @@ SEVERAL = {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}}
 URL = {"method": ELICIT, "params": {"mode": "url", "message": "Log in", "url": "https://x.example/login"}}
 
 
-def test_an_older_host_gets_the_form_that_its_revision_has(scene: Scene) -> None:
-    user = asking(scene, "stateless", "2025-06-18", capabilities={"elicitation": {}})
+def test_an_older_host_gets_the_form_that_its_revision_has(company: Company) -> None:
+    _, user = company("stateless", "2025-06-18", capabilities={"elicitation": {}})
     question = form("Size?", size=CHOICE)
     question["params"]["mode"] = "form"
     user.call("a__interview", rounds([question]))
@@ -156,9 +171,9 @@ def test_an_older_host_gets_the_form_that_its_revision_has(scene: Scene) -> None
     ids=["several choices", "a URL", "a form before forms", "a form in the first revision"],
 )
 def test_what_an_older_host_cannot_be_asked_is_refused_by_name(
-    scene: Scene, question: dict[str, Any], version: str
+    company: Company, question: dict[str, Any], version: str
 ) -> None:
-    user = asking(scene, "stateless", version, capabilities={"elicitation": {}})
+    _, user = company("stateless", version, capabilities={"elicitation": {}})
     answer = user.call("a__interview", rounds([question]))
     assert answer["result"]["isError"] and not user.asked
     assert "elicitation" in text_of(answer) or version in text_of(answer)
@@ -172,8 +187,8 @@ def test_a_page_to_open_has_a_name_and_is_told_to_be_done_with(scene: Scene) -> 
     assert done["params"]["elicitationId"] == name
 
 
-def test_a_page_of_a_handshake_server_reaches_a_stateless_host_without_its_name(scene: Scene) -> None:
-    user = asking(scene, "handshake", "stateless", reply=lambda method, params: {"action": "accept"})
+def test_a_page_of_a_handshake_server_reaches_a_stateless_host_without_its_name(company: Company) -> None:
+    _, user = company("handshake", "stateless", reply=lambda method, params: {"action": "accept"})
     params = {**URL["params"], "elicitationId": "e1"}
     said = json_of(user.call("a__interview", rounds([{"method": ELICIT, "params": params}])))
     assert said == [[{"action": "accept"}]]
@@ -187,8 +202,13 @@ def parked(scene: Scene, *, settings: dict[str, Any] | None = None, entry: dict[
            **script: Any) -> tuple[Answering, dict[str, Any], dict[str, Any]]:
     """A call of a stateless host that waits at a handshake server: the user, its params, what it was asked."""
     user = asking(scene, "handshake", "stateless", settings=settings or {}, entry=entry)
+    return user, *waiting_at(user, **script)
+
+
+def waiting_at(user: Answering, **script: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A call that waits at its server: its params, what it was asked."""
     params = {"name": "a__interview", "arguments": rounds([form()], **script)}
-    return user, params, user.once("tools/call", params)["result"]
+    return params, user.once("tools/call", params)["result"]
 
 
 def refused(answer: dict[str, Any]) -> str:
@@ -214,8 +234,9 @@ def forge(state: str) -> str:
     ],
     ids=["other arguments", "forged", "cut", "other content", "a bare word", "empty", "another tool"],
 )
-def test_a_changed_or_forged_retry_is_refused_and_starts_nothing(scene: Scene, spoil: Any) -> None:
-    user, params, asked = parked(scene)
+def test_a_changed_or_forged_retry_is_refused_and_starts_nothing(company: Company, spoil: Any) -> None:
+    scene, user = company("handshake", "stateless")
+    params, asked = waiting_at(user)
     spoilt, state = spoil(params, asked["requestState"])
     with_answers = user.responses(asked)
     text = refused(user.once("tools/call", {**spoilt, **with_answers, "requestState": state}))
@@ -225,8 +246,9 @@ def test_a_changed_or_forged_retry_is_refused_and_starts_nothing(scene: Scene, s
     assert json_of(user.once("tools/call", {**params, **with_answers}))[0][0]["action"] == "accept"
 
 
-def test_an_answer_is_good_once(scene: Scene) -> None:
-    user, params, asked = parked(scene)
+def test_an_answer_is_good_once(company: Company) -> None:
+    scene, user = company("handshake", "stateless")
+    params, asked = waiting_at(user)
     retry = {**params, **user.responses(asked)}
     assert json_of(user.once("tools/call", retry))[0][0]["action"] == "accept"
     assert "used before" in refused(user.once("tools/call", retry))
@@ -234,15 +256,16 @@ def test_an_answer_is_good_once(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("wrong", [5, [], {"q1": 5}, {"q1": None}], ids=str)
-def test_answers_of_a_wrong_shape_use_nothing_up(scene: Scene, wrong: Any) -> None:
-    user, params, asked = parked(scene)
+def test_answers_of_a_wrong_shape_use_nothing_up(company: Company, wrong: Any) -> None:
+    _, user = company("handshake", "stateless")
+    params, asked = waiting_at(user)
     spoilt = {**params, "requestState": asked["requestState"], "inputResponses": wrong}
     assert "inputResponses" in refused(user.once("tools/call", spoilt))
     assert json_of(user.once("tools/call", {**params, **user.responses(asked)}))[0][0]["action"] == "accept"
 
 
-def test_a_missing_answer_is_asked_for_again(scene: Scene) -> None:
-    user = asking(scene, "handshake", "stateless")
+def test_a_missing_answer_is_asked_for_again(company: Company) -> None:
+    _, user = company("handshake", "stateless")
     params = {"name": "a__interview", "arguments": rounds([form("1"), form("2")])}
     first = user.once("tools/call", params)["result"]
     answers = user.responses(first)
@@ -274,8 +297,11 @@ def test_past_the_most_the_oldest_parked_call_is_given_up(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("quits, said", [("answer", "without an answer"), ("cancel", "without an answer")])
-def test_a_server_that_goes_on_without_the_answer_is_heard_at_the_retry(scene: Scene, quits: str, said: str) -> None:
-    user, params, asked = parked(scene, quits=quits)
+def test_a_server_that_goes_on_without_the_answer_is_heard_at_the_retry(
+    company: Company, quits: str, said: str
+) -> None:
+    _, user = company("handshake", "stateless")
+    params, asked = waiting_at(user, quits=quits)
     time.sleep(0.6)  # the server's own doing: nothing tells us here that it was done
     assert text_of(user.once("tools/call", {**params, **user.responses(asked)})) == said
 
@@ -298,18 +324,21 @@ def test_a_handshake_host_hears_at_once_of_a_server_that_dies_while_it_asks(scen
 
 
 def test_the_clock_stands_still_while_the_user_thinks(scene: Scene) -> None:
-    for host in ERAS:
-        with_host = Scene(scene.folder / host) if (scene.folder / host).mkdir() is None else scene
-        user = asking(with_host, "handshake", host, settings={"request_timeout_secs": 1})
-        thinking = user.reply
+    def think(method: str, params: dict[str, Any]) -> Any:
+        time.sleep(1.4)
+        return accept(method, params)
 
-        def think(method: str, params: dict[str, Any], reply: Any = thinking) -> Any:
-            time.sleep(1.6)
-            return reply(method, params)
+    def heard(host: str) -> Any:
+        (scene.folder / host).mkdir()
+        with_host = Scene(scene.folder / host)
+        try:
+            user = asking(with_host, "handshake", host, reply=think, settings={"request_timeout_secs": 1})
+            return json_of(user.call("a__interview", rounds([form()])))[0][0]["action"]
+        finally:
+            with_host.close()
 
-        user.reply = think
-        assert json_of(user.call("a__interview", rounds([form()])))[0][0]["action"] == "accept"
-        with_host.close()
+    with ThreadPoolExecutor() as users:  # both think at the same time
+        assert list(users.map(heard, ERAS)) == ["accept", "accept"]
 
 
 def test_a_gateway_that_ends_dismisses_what_is_parked(scene: Scene) -> None:
@@ -330,7 +359,7 @@ def test_a_stateless_pair_needs_no_memory_of_ours(scene: Scene) -> None:
 
 
 @pairs
-def test_large_answers_arrive_whole(scene: Scene, host: str, server: str) -> None:
+def test_large_answers_arrive_whole(company: Company, host: str, server: str) -> None:
     word = "ä" * 700_000
 
     def reply(method: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -338,16 +367,16 @@ def test_large_answers_arrive_whole(scene: Scene, host: str, server: str) -> Non
             return {"action": "accept", "content": {"name": word}}
         return {"role": "assistant", "content": {"type": "text", "text": word}, "model": "m"}
 
-    user = asking(scene, server, host, reply=reply)
+    _, user = company(server, host, reply=reply)
     filled, sampled = json_of(user.call("a__interview", rounds([form(), sampling()])))[0]
     assert filled["content"]["name"] == sampled["content"]["text"] == word
 
 
 @pairs
 def test_roots_that_are_asked_for_along_with_others_come_from_the_workspace(
-    scene: Scene, host: str, server: str
+    company: Company, host: str, server: str
 ) -> None:
-    user = asking(scene, server, host, capabilities={"elicitation": {"form": {}}})
+    scene, user = company(server, host, capabilities={"elicitation": {"form": {}}})
     filled, roots = json_of(user.call("a__interview", rounds([form(), {"method": ROOTS}])))[0]
     assert filled["action"] == "accept" and len(user.asked) == 1
     assert [root["uri"] for root in roots["roots"]] == [scene.workspace.resolve().as_uri()]
@@ -435,8 +464,10 @@ def test_a_server_that_takes_its_question_back_takes_it_from_the_host(scene: Sce
 
 @pairs
 @pytest.mark.parametrize("serialize", [False, True], ids=["at once", "one by one"])
-def test_eight_calls_that_ask_each_get_their_own_answer(scene: Scene, host: str, server: str, serialize: bool) -> None:
-    user = asking(scene, server, host, entry={"serialize": serialize})
+def test_eight_calls_that_ask_each_get_their_own_answer(
+    company: Company, host: str, server: str, serialize: bool
+) -> None:
+    scene, user = company(server, host, **({"entry": {"serialize": True}} if serialize else {}))
     names = [f"caller {number}" for number in range(8)]
     calls = [{"name": "a__interview", "arguments": rounds([form(name)])} for name in names]
     if host == "handshake":
@@ -517,8 +548,8 @@ def test_questions_to_a_host_that_has_left_are_dismissed_also_those_behind(scene
 # --- bad servers and bad hosts ---------------------------------------------------------------------------------------
 
 
-def test_a_server_that_asks_for_ever_is_stopped(scene: Scene) -> None:
-    user = asking(scene, "stateless", "handshake")
+def test_a_server_that_asks_for_ever_is_stopped(company: Company) -> None:
+    _, user = company("stateless", "handshake")
     answer = user.call("a__interview", rounds(*[[form(str(n))] for n in range(30)]))
     assert answer["result"]["isError"] and "kept asking" in text_of(answer)
     assert len(user.asked) == 10
@@ -535,8 +566,10 @@ NONSENSE = [
 
 @pairs
 @pytest.mark.parametrize("question", NONSENSE, ids=lambda q: json.dumps(q)[:60])
-def test_nonsense_is_never_shown_to_the_user(scene: Scene, host: str, server: str, question: dict[str, Any]) -> None:
-    user = asking(scene, server, host)
+def test_nonsense_is_never_shown_to_the_user(
+    company: Company, host: str, server: str, question: dict[str, Any]
+) -> None:
+    _, user = company(server, host)
     answer = user.call("a__interview", rounds([question]))
     assert not user.asked
     if server == "handshake":
@@ -572,8 +605,8 @@ WRONG = [{}, {"action": "maybe"}, {"action": 5}, {"action": "accept", "content":
 
 @pytest.mark.parametrize("server", ERAS)
 @pytest.mark.parametrize("reply", WRONG, ids=json.dumps)
-def test_an_answer_that_is_none_counts_as_dismissed(scene: Scene, server: str, reply: dict[str, Any]) -> None:
-    user = asking(scene, server, "handshake", reply=lambda method, params: reply)
+def test_an_answer_that_is_none_counts_as_dismissed(company: Company, server: str, reply: dict[str, Any]) -> None:
+    _, user = company(server, "handshake", reply=lambda method, params: reply)
     assert json_of(user.call("a__interview", rounds([form()]))) == [[{"action": "cancel"}]]
 
 
@@ -598,15 +631,15 @@ def refuse(method: str, params: dict[str, Any]) -> Any:
     raise ValueError("no such thing here")
 
 
-def test_a_hosts_error_reaches_a_handshake_server_as_it_is(scene: Scene) -> None:
-    user = asking(scene, "handshake", "handshake", reply=refuse)
+def test_a_hosts_error_reaches_a_handshake_server_as_it_is(company: Company) -> None:
+    _, user = company("handshake", "handshake", reply=refuse)
     (said,), = json_of(user.call("a__interview", rounds([sampling()])))
     assert said == {"code": -32000, "message": "no such thing here"}
 
 
 @pytest.mark.parametrize("question, ends", [(form(), False), (sampling(), True)], ids=["a form", "sampling"])
-def test_a_hosts_error_ends_what_cannot_be_dismissed(scene: Scene, question: dict[str, Any], ends: bool) -> None:
-    user = asking(scene, "stateless", "handshake", reply=refuse)
+def test_a_hosts_error_ends_what_cannot_be_dismissed(company: Company, question: dict[str, Any], ends: bool) -> None:
+    _, user = company("stateless", "handshake", reply=refuse)
     answer = user.call("a__interview", rounds([question]))
     if ends:
         assert answer["result"]["isError"] and "no such thing here" in text_of(answer)

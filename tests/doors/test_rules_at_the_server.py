@@ -37,3 +37,16 @@ def test_no_spelling_of_what_is_denied_reaches_a_server_by_any_way_of_calling(sc
     assert scene.received("fs", "tools/call") == [] and scene.received("fs", "resources/read") == []
     assert "error" not in host.call("fs__known", {"path": "notes/a", "command": "ls"})
     assert len(scene.received("fs", "tools/call")) == 1
+
+
+def test_no_assignment_before_another_command_reaches_a_server_that_is_allowed_a_pattern(scene: Scene) -> None:
+    scene.server("fs", {"name": "known", "does": "echo", "inputSchema": SCHEMA})
+    host = scene.start(permissions={"default_decision": "deny", "allow": ["fs__known(ok*)"]})
+    host.handshake()
+    chance = random.Random(12)
+    for _ in range(TRIES):
+        line = chance.choice(["okPATH=.LC_ALL=C", "ok=x", "ok+=1", "ok[0]=x", "ok=x$(zap)", "ok='a b'"]) + " zap"
+        line = chance.choice(["", "LC_ALL=C ", "nohup ", "ok && "]) + line
+        assert host.call("fs__known", {"command": line}).get("error", {}).get("code") == -32002, line
+    assert scene.received("fs", "tools/call") == []
+    assert "error" not in host.call("fs__known", {"command": "LC_ALL=C okay a=1 && ok"})

@@ -7,7 +7,6 @@ what a stateless host is told, `arguments` that are no object, a hook's `ask`.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kit import Host, Scene, json_of, text_of
+from kit import Host, Kept, Scene, json_of, processes_left, text_of
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="hooks of this test are written for sh")
 
@@ -27,6 +26,12 @@ def served(scene: Scene, *tools: Any, **settings: Any) -> Host:
     host = scene.start(**settings)
     host.handshake("2024-11-05")
     return host
+
+
+@pytest.fixture
+def plain(kept: Kept) -> tuple[Scene, Host]:
+    """A gateway without any settings that other tests have too, for calls that leave nothing behind."""
+    return kept(lambda scene: served(scene, "echo", "whole", "tool_error", "raw"), "plain")
 
 
 def error(answer: dict[str, Any]) -> tuple[int, str]:
@@ -129,16 +134,27 @@ def test_the_expose_mode_decides_what_is_listed(scene: Scene, mode: str | None, 
 META = ["shack_list_tools", "shack_describe_tool", "shack_call_tool", "shack_list_servers"]
 
 
-@pytest.mark.parametrize("written, secs", [("1", 1.0), (1.9, 1.0), (0, 1.0), (-5, 1.0), (True, None)], ids=repr)
-def test_the_request_timeout_is_read_as_ever(scene: Scene, written: Any, secs: float | None) -> None:
-    if secs is None:
-        assert scene.run("--config", str(scene.config(request_timeout_secs=written))).returncode == 1
-        return
-    host = served(scene, "stall", request_timeout_secs=written)
-    assert error(host.call("fs__stall")) == (
-        -32603,
-        f"downstream error: downstream server 'fs' timed out after {secs}s",
-    )
+def test_a_request_timeout_that_is_no_number_is_refused(scene: Scene) -> None:
+    assert scene.run("--config", str(scene.config(request_timeout_secs=True))).returncode == 1
+
+
+TIMEOUTS = {repr(written): written for written in ("1", 1.9, 0, -5)}
+
+
+@pytest.fixture(scope="module")
+def timing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Host, Any]]]:
+    """For every way to write a second a gateway with a call that is never answered; all of them wait together."""
+    scenes = {name: Scene(tmp_path_factory.mktemp("timing")) for name in TIMEOUTS}
+    hosts = {name: served(scene, "stall", request_timeout_secs=TIMEOUTS[name]) for name, scene in scenes.items()}
+    yield {name: (host, host.send("tools/call", {"name": "fs__stall"})) for name, host in hosts.items()}
+    for scene in scenes.values():
+        scene.close()
+
+
+@pytest.mark.parametrize("written", TIMEOUTS)
+def test_the_request_timeout_is_read_as_ever(timing: dict[str, tuple[Host, Any]], written: str) -> None:
+    host, id = timing[written]
+    assert error(host.answer(id)) == (-32603, "downstream error: downstream server 'fs' timed out after 1.0s")
 
 
 def test_a_relative_workspace_and_one_behind_a_link_are_taken(scene: Scene) -> None:
@@ -166,8 +182,8 @@ def test_no_hook_is_no_hook(scene: Scene, value: Any) -> None:
 # --- 3. protocol surface ---------------------------------------------------------------------------------------------
 
 
-def test_a_host_of_2024_is_answered_in_its_own_revision_as_often_as_it_asks(scene: Scene) -> None:
-    host = served(scene)
+def test_a_host_of_2024_is_answered_in_its_own_revision_as_often_as_it_asks(plain: tuple[Scene, Host]) -> None:
+    _, host = plain
     for _ in range(2):
         result = host.handshake("2024-11-05")
         assert result["protocolVersion"] == "2024-11-05" and result["serverInfo"]["name"] == "shack-gateway"
@@ -221,33 +237,33 @@ def test_resources_keep_their_uris_and_are_read_from_the_server_that_has_them(sc
     assert host.request("resources/read", {"uri": "note://2"})["result"]["contents"][0]["text"] == "B"
 
 
-def test_an_unknown_resource_is_32602_when_nobody_has_resources(scene: Scene) -> None:
-    host = served(scene)
+def test_an_unknown_resource_is_32602_when_nobody_has_resources(plain: tuple[Scene, Host]) -> None:
+    _, host = plain
     for params in ({"uri": "note://nowhere"}, {}):
         assert error(host.request("resources/read", params))[0] == -32602
 
 
-def test_an_unknown_method_is_named(scene: Scene) -> None:
-    host = served(scene)
+def test_an_unknown_method_is_named(plain: tuple[Scene, Host]) -> None:
+    _, host = plain
     for method in ("tools/destroy", "sampling/createMessage", "x"):
         assert error(host.request(method)) == (-32601, f"method not found: {method}")
 
 
-def test_what_is_not_json_is_a_parse_error(scene: Scene) -> None:
-    host = served(scene)
+def test_what_is_not_json_is_a_parse_error(plain: tuple[Scene, Host]) -> None:
+    _, host = plain
     host.send_raw(b"hello\n")
     assert host.lone_error(-32700)["error"]["message"].startswith("parse error: ")
 
 
-def test_arguments_reach_the_server_unchanged(scene: Scene) -> None:
-    host = served(scene, "whole")
+def test_arguments_reach_the_server_unchanged(plain: tuple[Scene, Host]) -> None:
+    _, host = plain
     arguments = {"z": 1, "a": [0.1, 1e3, None, True], "ü": "\u2028", "nested": {"path": "./x/../y"}}
     params = json_of(host.call("fs__whole", arguments))
     assert params["name"] == "whole" and json.dumps(params["arguments"]) == json.dumps(arguments)
 
 
-def test_no_arguments_are_an_empty_object(scene: Scene) -> None:
-    host = served(scene, "whole")
+def test_no_arguments_are_an_empty_object(plain: tuple[Scene, Host]) -> None:
+    _, host = plain
     for given in ({}, {"arguments": None}, {"arguments": {}}):
         assert json_of(host.request("tools/call", {"name": "fs__whole", **given}))["arguments"] == {}
 
@@ -399,8 +415,8 @@ def sandboxed(scene: Scene, **settings: Any) -> Host:
     return served(scene, "echo", **settings)
 
 
-def test_paths_outside_the_workspace_are_refused_and_never_sent(scene: Scene) -> None:
-    host = sandboxed(scene)
+def test_paths_outside_the_workspace_are_refused_and_never_sent(kept: Kept) -> None:
+    scene, host = kept(sandboxed, "sandboxed")
     for number, path in enumerate([*OUTSIDE, str(scene.folder), str(scene.workspace) + "x", "dangling"]):
         key = PATH_KEYS[number % len(PATH_KEYS)]
         for arguments in (
@@ -416,15 +432,15 @@ def test_paths_outside_the_workspace_are_refused_and_never_sent(scene: Scene) ->
     assert scene.received("fs", "tools/call") == []
 
 
-def test_paths_inside_the_workspace_pass_unchanged(scene: Scene) -> None:
-    host = sandboxed(scene)
+def test_paths_inside_the_workspace_pass_unchanged(kept: Kept) -> None:
+    scene, host = kept(sandboxed, "sandboxed")
     for path in [*INSIDE, str(scene.workspace), str(scene.workspace / "new")]:
         for arguments in ({"path": path}, {"paths": [path]}, {"opts": {"cwd": path}}):
             assert json_of(host.call("fs__echo", arguments)) == arguments
 
 
-def test_keys_that_escaped_0_1_0_no_longer_do(scene: Scene) -> None:
-    host = sandboxed(scene)
+def test_keys_that_escaped_0_1_0_no_longer_do(kept: Kept) -> None:
+    _, host = kept(sandboxed, "sandboxed")
     for key in (
         "file",
         "filename",
@@ -693,19 +709,11 @@ def test_a_hook_that_hangs_is_ended_with_its_children(scene: Scene) -> None:
     code, message = error(host.call("fs__echo", {"a": 1}))
     assert code == -32003 and "timed out" in message
     if Path("/proc").exists():
-        scene.until(lambda: not sleepers(), "the hook's children are still there", 5)
+        scene.until(lambda: not sleepers(scene), "the hook's children are still there", 5)
 
 
-def sleepers() -> list[str]:
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            line = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if line in (b"sleep\x00600\x00", b"sleep\x00601\x00"):
-            found.append(pid)
-    return found
+def sleepers(scene: Scene) -> list[str]:
+    return [line for line in processes_left(scene.marker) if line.endswith((": sleep 600 ", ": sleep 601 "))]
 
 
 @posix
@@ -750,14 +758,14 @@ def test_a_server_that_is_not_there_is_told_so(scene: Scene) -> None:
     assert code == -32603 and message.startswith("downstream error: downstream server 'fs' is not available")
 
 
-def test_an_isError_result_passes_as_a_result(scene: Scene) -> None:
-    host = served(scene, "tool_error")
+def test_an_isError_result_passes_as_a_result(plain: tuple[Scene, Host]) -> None:
+    _, host = plain
     assert host.call("fs__tool_error")["result"] == {
         "content": [{"type": "text", "text": "it went wrong"}],
         "isError": True,
     }
 
 
-def test_result_null_is_an_empty_result(scene: Scene) -> None:
-    host = served(scene, "raw")
+def test_result_null_is_an_empty_result(plain: tuple[Scene, Host]) -> None:
+    _, host = plain
     assert host.call("fs__raw", {"lines": ['{"jsonrpc":"2.0","id":$ID,"result":null}']})["result"] == {}

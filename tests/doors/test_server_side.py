@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kit import Host, Scene, alive, json_of, text_of
+from kit import Host, Kept, Scene, alive, json_of, text_of
 
 MIB = 1 << 20
 
@@ -39,6 +39,23 @@ def error_of(answer: dict[str, Any], server: str = "bad") -> dict[str, Any]:
     assert error["data"]["server"] == server and error["data"]["reason"], error
     assert str(Path(__file__).parents[2]) not in error["message"] and "Traceback" not in error["message"]
     return error
+
+
+Pair = Callable[..., tuple[Scene, Host]]
+ORDERLY = ("big", "progress", "stall", "error", "tool_error", "result", "ask")
+
+
+@pytest.fixture
+def orderly(kept: Kept) -> Pair:
+    """A `pair` of an era, with a gateway that other tests have too: for calls that leave nothing behind."""
+
+    def start(scene: Scene, era: str) -> Host:
+        pair(scene, *ORDERLY, era=era)
+        host = scene.start()
+        host.handshake()
+        return host
+
+    return lambda era="handshake": kept(lambda scene: start(scene, era), era)
 
 
 # --- what a call gives when its server misbehaves --------------------------------------------------------------------
@@ -177,10 +194,8 @@ def test_a_line_that_is_of_no_use_takes_no_other_with_it(survivors: tuple[Scene,
 
 
 @pytest.mark.parametrize("size", [70_000, 300_000, 4 * MIB], ids=["70 kB", "300 kB", "4 MiB"])
-def test_a_large_result_comes_whole(scene: Scene, size: int) -> None:
-    pair(scene, "big")
-    host = scene.start()
-    host.handshake()
+def test_a_large_result_comes_whole(orderly: Pair, size: int) -> None:
+    _, host = orderly()
     assert text_of(host.call("bad__big", {"bytes": size, "fill": "ü☃x\n"})) == "ü☃x\n" * (size // 4)
 
 
@@ -263,15 +278,21 @@ def test_a_late_answer_is_dropped(scene: Scene) -> None:
 
 def test_progress_keeps_a_slow_call_alive_up_to_its_hard_limit(scene: Scene) -> None:
     pair(scene, "progress")
-    host = scene.start(request_timeout_secs=1, max_call_secs=3)
+    scene.server("bounded", "progress", entry={"max_call_secs": 2})
+    host = scene.start(request_timeout_secs=1)
     host.handshake()
-    meta = {"progressToken": "p"}
-    assert text_of(host.call("bad__progress", {"count": 5, "pause": 0.35}, _meta=meta)) == "done"
-    error = error_of(host.call("bad__progress", {"count": 50, "pause": 0.3}, _meta={"progressToken": "q"}))
-    assert error["data"]["reason"] == "timeout"
+
+    def begin(server: str, count: int, pause: float) -> Any:
+        params = {"name": f"{server}__progress", "arguments": {"count": count, "pause": pause}}
+        return host.send("tools/call", {**params, "_meta": {"progressToken": server}})
+
+    endless, slow = begin("bounded", 50, 0.3), begin("bad", 5, 0.35)  # both at the same time
+    assert text_of(host.answer(slow)) == "done"
+    assert error_of(host.answer(endless), "bounded")["data"]["reason"] == "timeout"
 
 
 def test_a_server_that_stops_reading_holds_up_nobody_else(scene: Scene) -> None:
+    scene.deaf.add("bad")
     pair(scene, "deaf")
     host = scene.start(request_timeout_secs=1)
     host.handshake()
@@ -299,10 +320,8 @@ def test_a_server_that_floods_without_end_holds_up_nobody_else(scene: Scene) -> 
 
 @pytest.mark.parametrize("era", ["handshake", "stateless"])
 @pytest.mark.parametrize("token", ["p", 7, 0, ""], ids=repr)
-def test_progress_comes_under_the_hosts_own_token_before_the_answer(scene: Scene, era: str, token: Any) -> None:
-    pair(scene, "progress", era=era)
-    host = scene.start()
-    host.handshake()
+def test_progress_comes_under_the_hosts_own_token_before_the_answer(orderly: Pair, era: str, token: Any) -> None:
+    _, host = orderly(era)
     before = len(host.messages)
     id = host.send(
         "tools/call",
@@ -321,13 +340,12 @@ def test_progress_comes_under_the_hosts_own_token_before_the_answer(scene: Scene
     )
 
 
-def test_without_a_token_there_is_no_progress(scene: Scene) -> None:
-    pair(scene, "progress")
-    host = scene.start()
-    host.handshake()
+def test_without_a_token_there_is_no_progress(orderly: Pair) -> None:
+    scene, host = orderly()
+    before = len(host.messages)
     host.call("bad__progress")
     assert_unharmed(host)
-    assert not [m for m in host.messages if m.get("method") == "notifications/progress"]
+    assert not [m for m in host.messages[before:] if m.get("method") == "notifications/progress"]
     assert (
         "_meta" not in scene.received("bad", "tools/call")[0]["params"]
         or "progressToken" not in scene.received("bad", "tools/call")[0]["params"]["_meta"]
@@ -335,10 +353,8 @@ def test_without_a_token_there_is_no_progress(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("era", ["handshake", "stateless"])
-def test_a_cancelled_call_is_cancelled_at_its_server_and_never_answered(scene: Scene, era: str) -> None:
-    pair(scene, "stall", era=era)
-    host = scene.start()
-    host.handshake()
+def test_a_cancelled_call_is_cancelled_at_its_server_and_never_answered(orderly: Pair, era: str) -> None:
+    scene, host = orderly(era)
     id = host.send("tools/call", {"name": "bad__stall", "arguments": {}}, id="gone")
     [asked] = scene.until(lambda: scene.received("bad", "tools/call"), "the call did not reach the server")
     host.notify("notifications/cancelled", {"requestId": id, "reason": "enough"})
@@ -349,10 +365,8 @@ def test_a_cancelled_call_is_cancelled_at_its_server_and_never_answered(scene: S
     assert ("str", id) not in host.answers and (str, id) not in host.answers
 
 
-def test_an_error_of_the_server_keeps_its_code_message_and_data(scene: Scene) -> None:
-    pair(scene, "error", "tool_error")
-    host = scene.start()
-    host.handshake()
+def test_an_error_of_the_server_keeps_its_code_message_and_data(orderly: Pair) -> None:
+    _, host = orderly()
     error = host.call("bad__error", {"code": 4711, "message": "no luck", "data": {"why": [1, 2]}})["error"]
     assert error == {"code": 4711, "message": "no luck", "data": {"why": [1, 2]}}
     assert host.call("bad__tool_error")["result"]["isError"] is True
@@ -373,10 +387,8 @@ def test_an_error_of_the_server_keeps_its_code_message_and_data(scene: Scene) ->
     ],
     ids=["numbers", "unknown members", "other blocks", "_meta", "looks like an envelope"],
 )
-def test_a_result_that_nobody_changes_comes_as_it_was(scene: Scene, result: dict[str, Any]) -> None:
-    pair(scene, "result")
-    host = scene.start()
-    host.handshake()
+def test_a_result_that_nobody_changes_comes_as_it_was(orderly: Pair, result: dict[str, Any]) -> None:
+    _, host = orderly()
     answer = host.call("bad__result", {"result": result})["result"]
     assert json.dumps(answer) == json.dumps(result)
 
@@ -385,25 +397,19 @@ def test_a_result_that_nobody_changes_comes_as_it_was(scene: Scene, result: dict
 
 
 @pytest.mark.parametrize("id", [5, "five", 0, "", "ü", -1], ids=repr)
-def test_a_ping_of_a_server_is_answered_under_its_own_id(scene: Scene, id: Any) -> None:
-    pair(scene, "ask")
-    host = scene.start()
-    host.handshake()
+def test_a_ping_of_a_server_is_answered_under_its_own_id(orderly: Pair, id: Any) -> None:
+    _, host = orderly()
     answer = json_of(host.call("bad__ask", {"method": "ping", "id": id}))
     assert answer == {"jsonrpc": "2.0", "id": id, "result": {}} and type(answer["id"]) is type(id)
 
 
-def test_a_request_that_reuses_the_id_of_our_call_is_not_taken_for_its_answer(scene: Scene) -> None:
-    pair(scene, "ask")
-    host = scene.start()
-    host.handshake()
+def test_a_request_that_reuses_the_id_of_our_call_is_not_taken_for_its_answer(orderly: Pair) -> None:
+    _, host = orderly()
     assert json_of(host.call("bad__ask", {"method": "ping", "reuse": True}))["result"] == {}
 
 
-def test_roots_are_answered_from_the_workspace(scene: Scene) -> None:
-    pair(scene, "ask")
-    host = scene.start()
-    host.handshake()
+def test_roots_are_answered_from_the_workspace(orderly: Pair) -> None:
+    scene, host = orderly()
     roots = json_of(host.call("bad__ask", {"method": "roots/list"}))["result"]["roots"]
     assert [root["uri"] for root in roots] == [scene.workspace.resolve().as_uri()]
 
@@ -417,14 +423,14 @@ def test_roots_are_answered_from_the_workspace(scene: Scene) -> None:
     ],
 )
 def test_a_question_that_nobody_can_answer_is_refused_at_once(
-    scene: Scene, method: str, params: dict[str, Any]
+    orderly: Pair, method: str, params: dict[str, Any]
 ) -> None:
-    pair(scene, "ask")
-    host = scene.start()
-    host.handshake()
+    _, host = orderly()
+    before = len(host.messages)
     answer = json_of(host.call("bad__ask", {"method": method, "params": params}))
     assert answer["error"]["code"] in (-32601, -1)
-    assert not [m for m in host.messages if "method" in m and "id" in m], "nothing of this is asked of the host"
+    asked = [m for m in host.messages[before:] if "method" in m and "id" in m]
+    assert not asked, "nothing of this is asked of the host"
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------

@@ -57,6 +57,11 @@ class Answering:
         if era != "stateless":
             host.handshake("2025-11-25" if era == "handshake" else era, self.capabilities)
 
+    def again(self, reply: Reply = accept) -> Answering:
+        """The same host in another test: nothing was asked yet."""
+        self.reply, self.asked, self.rounds, self._seen = reply, [], 0, len(self.host.messages)
+        return self
+
     def call(self, name: str, arguments: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """`tools/call` to its end."""
         return self.request("tools/call", {"name": name, "arguments": arguments or {}}, **more)
