@@ -3,24 +3,30 @@
 Rule 1: a hook is over when its command exits, not when its pipes end: what it left in the background keeps running
         (as with 0.1.0) until the gateway ends, and then is ended too.
 Rule 2: at its time limit, past its words, cancelled, or at `Shell.close`, a hook is killed with all that it started.
-Rule 3: hooks run side by side, as many as there are calls; nothing here waits in a thread.
+Rule 3: hooks run side by side, but only so many: the others wait for their turn, in order. Their time begins when
+        they are started. Those that nobody waits for have turns of their own. Nothing here waits in a thread.
+Rule 4: a hook for which the system has no room is tried again when another has ended, and fails if none runs.
 """
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from .children import Child, Died, Keeper
 from .pipeline.chain import SHUTTING_DOWN, HookRun, Program
 from .pipes import Outbox, Reader, Writer
-from .resident import Resident, words
+from .resident import WAIT_SECS, Resident, is_scarce, not_started, without_a_turn, words
 from .slot import Slot
 
 MOST_WORDS = 65_536
 """Bytes on standard output, and on standard error; on the first as many more as four times what the hook was given,
 because what it writes may be that, changed and spelt out."""
+MOST_AT_ONCE, MOST_ASIDE = 32, 16
+"""Commands that run at the same time: those that a call waits for, and those that none waits for. Each takes four
+descriptors of ours; some systems give a program no more than 256."""
 THREADED_SECS = 0.1
 """How long the last words of a hook may take where a thread reads its pipes (Windows)."""
 LINGER_SECS = 1.0
@@ -34,6 +40,7 @@ class Shell:
         self._loop, self._keeper, self._environ = loop, keeper, environ
         self._running: set[_Hook] = set()
         self._residents: dict[tuple[str | tuple[str, ...], str, str], Resident] = {}
+        self._turns, self._aside = Turns(loop, MOST_AT_ONCE), Turns(loop, MOST_ASIDE)
         self._lingering: list[Child] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -41,14 +48,24 @@ class Shell:
     async def run(self, program: Program, payload: bytes, limit_secs: float) -> HookRun:
         """Run `program` with `payload` on its standard input; waits in a `Slot`, raises nothing but `Cancelled`."""
         if self._closed:
-            return HookRun(-1, "", "", SHUTTING_DOWN)
+            return HookRun(-1, "", "", SHUTTING_DOWN, unjudged=True)
         most = max(MOST_WORDS, 4 * len(payload))
         if program.stays:
             return await self._resident(program).ask(payload, limit_secs, most)
-        try:
-            child = self._start(program, lambda exit_code: hook.exited(exit_code))
-        except (OSError, ValueError) as error:
-            return HookRun(-1, "", "", f"failed to spawn hook: {error}")
+        turns, patience = self._aside if program.aside else self._turns, WAIT_SECS + limit_secs
+        end, again = self._loop.time() + patience, False
+        while True:
+            lost = await turns.take(patience, end, again)
+            if lost is not None:
+                return lost
+            try:
+                child = self._start(program, lambda exit_code: hook.exited(exit_code))
+                break
+            except (OSError, ValueError) as error:
+                if not is_scarce(error) or turns.taken == 1:
+                    turns.give_back()
+                    return not_started(error)
+                again = True
         hook = _Hook(self._loop, child, payload, limit_secs, most, self._over)
         self._running.add(hook)
         try:
@@ -56,6 +73,8 @@ class Shell:
         except BaseException:
             hook.fail("cancelled")
             raise
+        finally:
+            turns.give_back()
 
     def close(self) -> None:
         """Kill what runs, and what was left in the background; later runs fail at once."""
@@ -63,7 +82,9 @@ class Shell:
         for hook in list(self._running):
             hook.fail(SHUTTING_DOWN)
         for resident in self._residents.values():
-            resident.stop(SHUTTING_DOWN)
+            resident.close()
+        for turns in (self._turns, self._aside):
+            turns.close()
         self._look()
         for child in self._lingering:
             child.kill()
@@ -116,6 +137,58 @@ class Shell:
         self._timer = self._loop.call_later(LINGER_SECS, self._look) if self._lingering else None
 
 
+class Turns:
+    """Lets at most `most` run at once, in the order in which they came. `taken` counts those who have their turn."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
+        self._loop, self._most = loop, most
+        self._waiting: deque[Slot[HookRun | None]] = deque()
+        """Settled with None for who has its turn. Who waits no more is settled, too, and passed over."""
+        self.taken = 0
+
+    async def take(self, patience: float, end: float, again: bool) -> HookRun | None:
+        """Wait for a turn until the time `end`, `patience` seconds from when the waiting began; what comes of the hook
+        that got none, or None. `again`: give the turn back that could not be used, and be the next when one ends."""
+        if not again and not self._waiting and self.taken < self._most:
+            self.taken += 1
+            return None
+        slot: Slot[HookRun | None] = Slot()
+        if again:
+            self.taken -= 1
+            self._waiting.appendleft(slot)
+        else:
+            self._waiting.append(slot)
+        timer = self._loop.call_at(end, slot.settle, without_a_turn(patience))
+        try:
+            return await slot
+        except BaseException:
+            if slot.settled and slot.value is None:
+                self.give_back()
+            slot.settle(HookRun(-1, "", "", "cancelled"))
+            raise
+        finally:
+            timer.cancel()
+
+    def give_back(self) -> None:
+        """A turn is over; the next has it."""
+        self.taken -= 1
+        if self._waiting:
+            self._loop.call_soon(self._pass_on)  # in a turn of its own: it may start and fail at once, and so on
+
+    def close(self) -> None:
+        """Nobody has a turn any more."""
+        while self._waiting:
+            self._waiting.popleft().settle(HookRun(-1, "", "", SHUTTING_DOWN, unjudged=True))
+
+    def _pass_on(self) -> None:
+        while self._waiting and self.taken < self._most:
+            slot = self._waiting.popleft()
+            if not slot.settled:
+                self.taken += 1
+                slot.settle(None)
+                return
+
+
 class _Hook:
     """One run. `slot` is settled once: by the exit, or by whatever breaks it off."""
 
@@ -145,7 +218,8 @@ class _Hook:
         """Break off: kill the command with all that it started. Nothing happens to a run that is settled."""
         if not self.slot.settled:
             self.child.kill()
-            self._settle(HookRun(-1, self._output.words()[0], self._errors.words()[0], why))
+            out, errors = self._output.words()[0], self._errors.words()[0]
+            self._settle(HookRun(-1, out, errors, why, unjudged=why == SHUTTING_DOWN))
 
     def _end(self, exit_code: int) -> None:
         self._output.reader.drain()

@@ -173,6 +173,8 @@ def show(name: str, found: Found, redact: Callable[[str], str], screen: Screen, 
         screen.say("nothing would be sent")
         return
     screen.say(screen.paint(headline(call, found.meant), BOLD))
+    if found.meant.read_as:
+        screen.say(f"  {one_line(found.meant.read_as)}")
     if found.meant.note:
         failed = next((report.error for report in found.reports if report.server == call.server), "")
         more = "" if connected or found.meant.listed else "; `--connect` starts it"
@@ -268,7 +270,7 @@ def as_json(name: str, found: Found, redact: Callable[[str], str]) -> dict[str, 
         "server": call.server if call else None,
         "target": call.target if call else None,
         "listed": found.meant.listed,
-        "note": found.meant.note or None,
+        "note": "; ".join([note for note in (found.meant.read_as, found.meant.note) if note]) or None,
         "steps": [_step(step, redact) for step in trail.steps] if trail else [],
         "sent": _redacted(params(trail.sent), redact) if trail and trail.sent else None,
     }

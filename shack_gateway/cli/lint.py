@@ -20,7 +20,8 @@ from ..lazy import Pattern
 from ..pipeline.arguments import subject_key
 from ..pipeline.grammar import DOMAIN
 from ..pipeline.hooking.handlers import ELICITATION, Handler
-from ..pipeline.rules import ALLOW, ASK, DENY, unmatched
+from ..pipeline.rules import unmatched
+from ..pipeline.shadows import ALLOW, ASK, DENY
 from ..pipeline.stages import profiles
 from ..pipeline.tools import HOST, OURS, is_glob, literal, named, spellings
 from ..store.paths import state_folder
@@ -293,7 +294,7 @@ def _words(matcher: str) -> list[str]:
     """What the alternatives of a matcher begin with, where that names a server."""
     if _PLAIN.match(matcher):
         words = [word.strip() for word in matcher.replace(",", "|").split("|")]
-        return [word for word in words if SEPARATOR in word.removeprefix(HOST)]
+        return [word for word in words if all(word.removeprefix(HOST).partition(SEPARATOR))]
     found = []
     for part in matcher.split("|"):
         begins = _BEGINS.match(part)
@@ -314,8 +315,8 @@ def _unfit(place: str, matcher: str, handler: Handler, known: _Known) -> Iterato
     if _PLAIN.match(matcher):
         idle = [word for word in _words(matcher) if not known.means_some(word)]
     else:
-        called = [f"{start}{name}" for name in known.names for start in (HOST, OURS, "")]
-        idle = [] if handler.matches(called) else [matcher]
+        spelt = ([f"{start}{name}" for start in (HOST, "", OURS)] for name in known.names)
+        idle = [] if any(handler.matches(called) for called in spelt) else [matcher]
     for word in idle:
         yield Note(place, f"`{place}` fits no tool that any server lists: `{clip(word, MOST_SHOWN)}`", EXPLAIN)
 

@@ -48,7 +48,8 @@ class _Misused(Exception):
 
 
 def run(arguments: Arguments) -> int:
-    """The command; 1 where `verify` finds that the journal was changed, 2 for a command line that makes no sense."""
+    """The command; 1 where `verify` finds that the journal was changed, or none to look at, 2 for a command line that
+    makes no sense."""
     out, err = Screen(sys.stdout, os.environ), Screen(sys.stderr, os.environ)
     what, as_json, follows = arguments.word, "json" in arguments.switches, "follow" in arguments.switches
     try:
@@ -66,7 +67,7 @@ def run(arguments: Arguments) -> int:
                 "or HOME keeps it elsewhere." if folder else
                 "There is no folder for state. Set HOME, or SHACK_STATE_DIR to what the gateway has.")
     if what == VERIFY:
-        return _verify(verify(folder), out, as_json)
+        return _verify(verify(folder), folder, out, as_json)
     if what == STATS:
         sums = statistics((name, row) for name, row in every(folder) if wanted(row))
         out.say(json.dumps(sums) if as_json else _shown_statistics(sums, out))
@@ -215,21 +216,25 @@ def one_line(text: str, limit: int) -> str:
 # Whether it was changed
 
 
-def _verify(verdicts: list[Verdict], out: Screen, as_json: bool) -> int:
+def _verify(verdicts: list[Verdict], folder: str, out: Screen, as_json: bool) -> int:
     faults = [fault for verdict in verdicts for fault in verdict.faults]
     rows, dropped = sum(verdict.rows for verdict in verdicts), sum(verdict.dropped for verdict in verdicts)
     if as_json:
         told = [{"file": v.file, "rows": v.rows, "end": v.end, "dropped": v.dropped,
                  "faults": [{"row": f.row or None, "what": f.what} for f in v.faults]} for v in verdicts]
-        out.say(json.dumps({"ok": not faults, "files": told}))
-        return 1 if faults else 0
+        out.say(json.dumps({"ok": bool(verdicts) and not faults, "files": told}))
+        return 1 if faults or not verdicts else 0
+    if not verdicts:                            # whoever removes everything leaves nothing that could say so
+        where = f"no file of the journal in {clip(folder)}" if folder else "no folder for state"
+        out.say(out.paint(f"Nothing could be verified: there is {where}.", RED, BOLD))
+        return 1
     for verdict in verdicts:
         shown = f"{verdict.file}  {counted(verdict.rows, 'row')}  "
         out.say(shown + (out.paint("changed", RED, BOLD) if verdict.faults else ENDS[verdict.end]))
         for fault in verdict.faults:
             out.say(f"  {f'row {fault.row} ' if fault.row else ''}{one_line(fault.what, 300)}")
     if dropped:
-        out.say(f"{counted(dropped, 'row')} could not be written in time and are missing: the files say so themselves.")
+        out.say(f"{counted(dropped, 'row')} could not be written and are missing: the files say so themselves.")
     total = f"{counted(len(verdicts), 'file')}, {counted(rows, 'row')}: "
     out.say(total + (out.paint("the journal was changed.", RED, BOLD) if faults else
                      out.paint("nothing was changed, as far as the chain can tell.", GREEN)))

@@ -24,6 +24,8 @@ from .words import first_words
 
 INTERPRETERS = ("python", "sh", "bash", "dash", "zsh", "ksh", "node", "perl", "ruby", "php")
 """Programs that take a script as their first argument, also with a version behind the name (`python3.12`)."""
+SHELLS = {"bash": "bash", "powershell": "pwsh"}
+"""The programs that read lines where a hook's `shell` says so (`shell.py`); not on Windows."""
 MOST_SHOWN = 300
 
 
@@ -93,6 +95,10 @@ def missing(config: Config, environ: Mapping[str, str]) -> Iterator[Note]:
     """Hooks that cannot run: what would be run is not there, or is not executable."""
     for place, program in commands(config.settings):
         words, env = _words(program, environ), {**environ, **program.env}
+        shell = SHELLS.get(program.shell) if isinstance(program.command, str) and sys.platform != "win32" else None
+        if shell and not _which(shell, env.get("PATH", os.defpath), program.cwd):
+            yield Note(place, f"`{place}` is to be read by `{program.shell}`, whose program `{shell}` is not found in "
+                       "PATH", "Install it, or leave out `shell`.")
         if words:
             fault = _program_fault(words[0], program.cwd, env) or _script_fault(words, program.cwd)
             if fault:

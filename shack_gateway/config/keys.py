@@ -245,7 +245,8 @@ JOURNAL: tuple[Field, ...] = (
     Field("max_bytes", number(65_536, 1024 * MIB, whole=True), 16 * MIB,
           "How large a file grows before the next one is begun.", "number of bytes"),
     Field("keep_bytes", number(65_536, 1024 * 1024 * MIB, whole=True), 128 * MIB,
-          "How much all files may take together; past that the oldest are removed.", "number of bytes"),
+          "How much all files may take together; past that the oldest are removed that no run writes to.",
+          "number of bytes"),
     Field("keep_days", number(0.01, 36_500), 30,
           "How many days after its last row a file is removed.", "number of days"),
 )

@@ -8,6 +8,8 @@ Rule 3: nothing is left to the clock: the same text and budget have the same out
 An unbounded repeat (`+`, `*`, `{2,}`) is certain to reach `REACH` characters. It reaches as far as `re.search` would
 where that is cheap: in texts of some hundred characters for every pattern that is certified, in much longer ones for a
 pattern whose repeats end where the next part begins (`[^;]*;` rather than `.*;`).
+
+Patterns are Python's. Of JavaScript's, the two ways to write named groups are read too: `(?<x>...)` and `\\k<x>`.
 """
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 from heapq import merge
 
+from ..lazy import Pattern
 from .steps import AHEAD, MOST, Need, Shape, parse
 
 REACH = 256
@@ -29,8 +32,8 @@ SHARE = 64
 """What part of the budget may be spent on looking further than `REACH`, each time."""
 START, SEARCH = 250, 50
 """What trying a place costs besides the steps of the pattern, and what a search does besides its places."""
-
-
+_PARTS = Pattern(r"(?s)\[\^?\]?(?:\\.|[^\]\\])*\]|\\k<(?P<back>\w+)>|\\.|\(\?<(?P<group>\w+)>|(?P<ahead>\(\?<?!)")
+"""What matters here of how a pattern is written; a character class and an escape hold nothing of it."""
 
 class TooLong(ValueError):
     """The text might cost more steps than there are left."""
@@ -51,18 +54,35 @@ class Effort:
             raise TooLong("it has too many places at which the pattern would have to be tried")
 
 
-def certify(text: str, *, ignore_case: bool = False) -> Certified:
-    """The pattern, ready to be used; raises `ValueError` with the reason why it is none, or none that can be used."""
+def certify(text: str, *, ignore_case: bool = False, longest: int = 0) -> Certified:
+    """The pattern, ready to be used; raises `ValueError` with the reason why it is none, or none that can be used.
+
+    With `longest` it is used on texts of at most so many characters only, and may look ahead as far as it likes.
+    """
     if len(text) > MOST_PATTERN:
         raise ValueError(f"is longer than {MOST_PATTERN} characters")
     try:
-        compiled = re.compile(text, re.IGNORECASE if ignore_case else 0)
-        shape = parse(text, compiled.flags & ~re.UNICODE)
+        ours = _PARTS.sub(_named, text) if "<" in text else text
+        compiled = re.compile(ours, re.IGNORECASE if ignore_case else 0)
+        shape = parse(ours, compiled.flags & ~re.UNICODE, longest)
         return Certified(text, compiled, shape)
     except re.error as error:
         raise ValueError(f"is no regular expression: {error}") from None
     except (OverflowError, RecursionError):
         raise ValueError("is no regular expression: it is nested too deeply, or repeats too often") from None
+
+
+def _named(part: re.Match[str]) -> str:
+    """A named group, or what stands for what it has matched, as Python writes it; anything else as it is."""
+    if part["group"]:
+        return f"(?P<{part['group']}>"
+    return f"(?P={part['back']})" if part["back"] else part[0]
+
+
+def unbarred(text: str) -> str:
+    """The pattern without what its negative look-arounds demand; the text itself where it has none."""
+    # `(?!x)` becomes `(?=|x)`, which always holds, so that the numbers of groups stay.
+    return _PARTS.sub(lambda part: "(?=|" if part["ahead"] else part[0], text) if "(?" in text else text
 
 
 class Certified:
@@ -176,4 +196,4 @@ def _round(count: int) -> str:
     return f"{count:,}" if count < 10**9 else "more than a thousand million"
 
 
-__all__ = ["BUDGET", "REACH", "Certified", "Effort", "TooLong", "certify", "lowered"]
+__all__ = ["BUDGET", "REACH", "Certified", "Effort", "TooLong", "certify", "lowered", "unbarred"]

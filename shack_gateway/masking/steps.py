@@ -56,10 +56,11 @@ class Shape:
     `unbounded`: it has a repeat without an upper limit. `edgy`: it asks what comes behind the match, or whether
     anything does. `in_line`: no match has a line break in it. `anchored`: it matches at the beginning of a text or not
     at all. `ahead`: how far it looks beyond its match. `roams`: what stands before its literals has no upper limit.
+    `longest` is the length of the longest text that it will be tried on, 0 where there is none.
     """
 
-    def __init__(self, items: Items, flags: int) -> None:
-        self._items, self._flags = items, flags
+    def __init__(self, items: Items, flags: int, longest: int = 0) -> None:
+        self._items, self._flags, self._longest = items, flags, longest
         self.unbounded = self.edgy = False
         self.in_line, self.ahead = True, 0
         self._survey(items, flags, aside=False)
@@ -99,13 +100,13 @@ class Shape:
             elif op in _REPEATS:
                 if str(argument[1]) == "MAXREPEAT":
                     self.unbounded = True
-                    if aside:
+                    if aside and not self._longest:
                         raise ValueError(f"looks as far as it likes with {_shown(kind, argument)}: a repeat that is "
                                          "looked at and not matched needs an upper limit, as `{0,50}` has one")
                 self._survey(argument[2], flags, aside=aside)
             elif op in ("ASSERT", "ASSERT_NOT"):
                 self.edgy = self.edgy or argument[0] > 0
-                self.ahead += _width(argument[1], MOST)[1] if argument[0] > 0 else 0
+                self.ahead += _width(argument[1], self._longest or MOST)[1] if argument[0] > 0 else 0
                 self._survey(argument[1], flags, aside=True)
             elif op in ("BRANCH", "SUBPATTERN", "ATOMIC_GROUP"):
                 for inner, inner_flags in _inside(op, argument, flags):
@@ -115,10 +116,10 @@ class Shape:
                 raise ValueError(f"has {what} ({_shown(kind, argument)}), which may need more steps than can be told")
 
 
-def parse(text: str, flags: int) -> Shape:
+def parse(text: str, flags: int, longest: int = 0) -> Shape:
     """The shape of a pattern; raises `ValueError` for one whose steps have no bound, `re.error` for none at all."""
     tree = _parser.parse(text, flags)
-    return Shape(tree, tree.state.flags)
+    return Shape(tree, tree.state.flags, longest)
 
 
 # How many steps

@@ -38,10 +38,12 @@ class Program(NamedTuple):
     """Who reads a line: `bash`, `powershell`, or empty for the system's own."""
     without: tuple[str, ...] = ()
     """What the names of variables begin with that it is not given."""
+    aside: bool = False
+    """Nobody waits for it, so that it must not hold up those that somebody waits for."""
 
 
 SHUTTING_DOWN = "was stopped: the gateway is shutting down"
-"""The failure of a hook that was ended with the gateway: no call goes on behind it, however lenient it is."""
+"""The failure of a hook that was ended with the gateway, or never run because it ended."""
 
 
 class HookRun(NamedTuple):
@@ -54,6 +56,8 @@ class HookRun(NamedTuple):
     failure: str = ""
     garbled: bool = False
     """Standard output was not UTF-8; what could not be read stands as U+FFFD."""
+    unjudged: bool = False
+    """The gateway is why the hook has not judged, not the hook: no call goes on behind it, however lenient it is."""
 
 
 class Ports(NamedTuple):

@@ -65,6 +65,9 @@ _NUMBER = Pattern(r"\+?\.?\d[\d.]*[smhd]?")
 _UNSURE = Pattern(r"[\x00-\x08\x0a-\x1f\x7f`<>(){}]|\$[({'\"\[]|[^\x00-\x7f]*[\u2028\u2029\u0085]")
 _SIGNS = re.compile(
     r"[;&|\n\r()`{}$<>'\"\\=/^!@]|\.(?:exe|cmd|bat|com)\b|\t| -(?:[a-z]{0,4}c|exec|execdir|ok|okdir|Command) ")
+_ASSIGNS = Pattern(r"[\w.]+(?:\+?=|(\[)(?=.*\]\+?=))", re.DOTALL)
+"""How a word begins that may be an assignment to some shell; behind a `[` nobody knows where it ends."""
+_SHELL_WORD = Pattern(rf"(?:{_QUOTED}|[^ \t\\'\"]+|[\\'\"])*", re.DOTALL)
 _SAFE_VARIABLE = Pattern(r"([A-Za-z_]\w*)=[\w.,:@%+-]*\s+", re.ASCII)
 _RUN = Pattern(
     r"(?:timeout(?:\s+(?:-k\s*|-s\s*|--signal=|--kill-after=)\w+|\s+(?:-v|--foreground|--preserve-status))*\s+[\d.]+[smhd]?"
@@ -108,6 +111,24 @@ def behind(part: str) -> list[str]:
             break
         found.append(part)
     return found
+
+
+def assigned(part: str) -> tuple[str, str]:
+    """The assignments that a command begins with, and the command itself: with others it is another command.
+
+    Where an assignment may be to an element (`a[1]=x`), the whole is taken for assignments.
+    """
+    found, at = [], 0
+    while begins := _ASSIGNS.match(part, at):
+        if begins[1]:
+            return part, ""
+        word = _SHELL_WORD.match(part, at)
+        assert word is not None
+        found.append(word[0])
+        at = word.end()
+        while part[at : at + 1] in (" ", "\t"):
+            at += 1
+    return " ".join(found), part[at:]
 
 
 def may_hold_more(text: str) -> bool:

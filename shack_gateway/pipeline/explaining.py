@@ -205,6 +205,8 @@ class Meant(NamedTuple):
     note: str = ""
     is_ours: bool = False
     """A tool of the gateway's own."""
+    read_as: str = ""
+    """How the name was read, where no host's call has the name as it is written."""
 
 
 class Known(NamedTuple):
@@ -232,7 +234,8 @@ def meant(name: str, arguments: dict[str, Any], known: Known) -> Meant:
             if entry is not None:
                 shown = catalog.is_shown(entry)
                 return Meant(_call(kind, entry.server, entry.name, entry.target, arguments), True,
-                             "" if shown else "no host is shown it, as it is refused whatever its arguments are")
+                             "" if shown else "no host is shown it, as it is refused whatever its arguments are",
+                             read_as=_read_as(name, spelling))
     for spelling in spellings:
         if spelling in meta_tools.NAMES or spelling == meta_tools.READ_RESULT:
             note = f"`{spelling}` is answered by the gateway itself; no server is called"
@@ -241,10 +244,18 @@ def meant(name: str, arguments: dict[str, Any], known: Known) -> Meant:
             return Meant(None, note=f"it is a server; its tools are called `{clip(joined(spelling, ''), 80)}...`")
         owners = [server for server in servers if spelling.startswith(joined(server, ""))]
         if owners:
-            return _unlisted(max(owners, key=len), spelling, arguments, known)
+            found = _unlisted(max(owners, key=len), spelling, arguments, known)
+            return found._replace(read_as=_read_as(name, spelling) if found.call is not None else "")
     near = hint(name, (entry.name for entry in (*catalog.tools, *catalog.prompts)))
     there = ", ".join(f"`{clip(server, 80)}`" for server in servers) or "none"
     return Meant(None, note=f"it begins with no configured server's name and `__` (servers: {there}){near}")
+
+
+def _read_as(name: str, spelling: str) -> str:
+    if spelling == name:
+        return ""
+    added = clip(name[: -len(spelling)], 80)
+    return f"read as `{clip(spelling, 200)}`: a host itself adds `{added}`, and a call that brings it is unknown"
 
 
 def _unlisted(server: str, name: str, arguments: dict[str, Any], known: Known) -> Meant:

@@ -17,7 +17,7 @@ from ..lazy import Pattern
 from .arguments import KEY, LIST, PATH, VALUE, Trail, key_says, key_word, leaves, subject_key
 from .broad import is_parameter, of_parameters, parameters
 from .call import RESOURCE, Call
-from .commands import behind, parts
+from .commands import assigned, behind, parts
 from .domains import Domains, plain_host
 from .effort import LEAF, NAME, Effort, following
 from .globs import Expressions, Table, star
@@ -44,8 +44,8 @@ class Narrow:
     """The allowing rules about one tool."""
 
     __slots__ = (
-        "_address_starts", "_addresses", "_domains", "_exact", "_known", "_params", "_places", "_prefixes",
-        "_spellings", "_texts", "any", "some")
+        "_address_starts", "_addresses", "_assigning", "_domains", "_exact", "_known", "_params", "_places",
+        "_prefixes", "_spellings", "_texts", "any", "some")
 
     def __init__(self, rules: Iterable[Rule], spellings: Spellings, known: frozenset[str] = frozenset()) -> None:
         """`known` are the arguments that the tool's schema names."""
@@ -56,6 +56,7 @@ class Narrow:
         self._params = parameters([rule for rule in rules if is_parameter(rule, known)])
         texts = [rule for rule in rules if rule.match != ANY and not is_parameter(rule, known)]
         self._texts = Table([(rule, (rule.text,)) for rule in texts if rule.match != DOMAIN], loose=_end_of_text)
+        self._assigning = _by_assignments(texts)
         exact = [rule for rule in texts if rule.match == EXACT]
         self._exact = {rule.text: rule for rule in reversed(exact)}
         prefixes = [(rule, _forms(rule, spellings)) for rule in texts if rule.match in (PREFIX, EXACT)]
@@ -111,11 +112,20 @@ class Narrow:
         commands = parts(text, windows=self._spellings.workspace.windows)
         first: Rule | None = None
         for command in commands or ():
-            rule = next((found for each in behind(command) if (found := self._texts.of(each))), None)
+            rule = self._of_part(behind(command))
             if rule is None:
                 return None
             first = first or rule
         return first
+
+    def _of_part(self, forms: list[str]) -> Rule | None:
+        """The rule about one command (`commands.behind`). No pattern is about assignments before it: they must stand in
+        the rule."""
+        assignments, bare = assigned(forms[-1])
+        if not assignments:
+            return next((found for form in forms if (found := self._texts.of(form))), None)
+        table = self._assigning.get(assignments)
+        return table.of(bare) if table is not None else None
 
     def _of_address(self, text: str) -> Rule | None:
         if len(text) > LONGEST_ADDRESS or _NO_ADDRESS.search(text) or climbs(text):
@@ -192,6 +202,23 @@ def _is_below(trail: Trail | None, words: frozenset[str]) -> bool:
         if isinstance(step, str) and key_word(step) in words:
             return True
     return False
+
+
+def _by_assignments(rules: Iterable[Rule]) -> dict[str, Table]:
+    """The rules that are about commands behind assignments, by these, each with what it says of the command itself."""
+    found: dict[str, list[tuple[Rule, Iterable[str]]]] = {}
+    for rule in rules:
+        if "=" not in rule.text or rule.match == DOMAIN:
+            continue
+        head, star, tail = rule.text.partition("*")
+        assignments, bare = assigned(behind(head)[-1])
+        if rule.match == PREFIX and not bare:
+            bare, rule = "*", rule._replace(match=PATTERN, ends="")         # `A=1 *`: any command
+        elif star and not bare and not head.endswith((" ", "\t")):
+            continue                            # `A=*`: nobody knows where the assignment ends
+        if assignments:
+            found.setdefault(assignments, []).append((rule, (bare + star + tail,)))
+    return {assignments: Table(entries, loose=_end_of_text) for assignments, entries in found.items()}
 
 
 def _forms(rule: Rule, spellings: Spellings) -> set[str]:

@@ -1,7 +1,6 @@
 """Rules as the configuration lists them, and what others want to know of rules.  Pure.
 
     rules, allowing   readers of a list of rules, which say what cannot do what its writer meant
-    overlaps          rules of a section that can never do anything because of others
     unmatched         rules that are about no tool there is
     unconditional     whether a tool is forbidden whatever it is called with
     one_rule          a single rule as something to ask about calls
@@ -18,10 +17,12 @@ from .broad import Broad
 from .call import Call
 from .chain import Ports
 from .grammar import ANY, HOST_TOOLS, NoRule, Rule, lacks_server, parse, servers_place_is_open
+from .shadows import ALLOW, ASK, DENY, normalised
+from .shadows import may_allow as may_allow
+from .shadows import overlaps as overlaps
 from .spellings import Spellings
-from .tools import HOST, OURS, is_glob, literal, named, names, spellings
+from .tools import OURS, is_glob, literal, named, names, spellings
 
-DENY, ASK, ALLOW = "deny", "ask", "allow"
 MOST_KEPT = 1024
 
 
@@ -55,7 +56,7 @@ def _read(value: Value) -> list[tuple[Rule, Value]]:
             element.error(str(error), error.fix)
             continue
         warn_of_no_server(element, rule.tool)
-        same = _normalised(rule)
+        same = normalised(rule)
         if same in first:
             element.warn(f"says the same as `{first[same]}`", "Remove one of them.")
         else:
@@ -71,33 +72,6 @@ def warn_of_no_server(value: Value, tool: str) -> None:
                    "Leave it out: the host judges it by its own rules. Tools of servers are named `server__tool`.")
     elif lacks_server(tool):
         value.warn("can never match: a tool is named `server__tool`", "Put the server's name before it.")
-
-
-def overlaps(value: Value, read: Mapping[str, Any]) -> None:
-    """Warn of rules that never decide anything because another one always does so before them.
-
-    `value` is the section as it stands in the file, `read` what was read of it without an error.
-    """
-    if not any(read[kind] for kind in (ASK, ALLOW)):
-        return
-    equal: dict[Rule, tuple[str, Rule]] = {}
-    open_ones: list[tuple[Callable[[str], bool], str, Rule]] = []
-    for kind, stronger in ((ASK, DENY), (ALLOW, ASK)):
-        for rule in read[stronger]:
-            equal.setdefault(_normalised(rule), (stronger, rule))
-            if rule.match == ANY and len(spellings(rule.tool)) + is_glob(rule.tool) > 1:
-                open_ones.append((named(rule.tool), stronger, rule))
-        places = value.member(kind).elements()
-        if len(places) != len(read[kind]):
-            return                              # there are errors, which come first
-        for element, rule in zip(places, read[kind]):
-            same = _normalised(rule)
-            found = equal.get(same) or equal.get(Rule("", same.tool)) or (None if is_glob(rule.tool) else next(
-                ((by, other) for covers, by, other in open_ones if covers(same.tool)), None))
-            if found:
-                by, other = found
-                element.warn(f"has no effect: the {by} rule `{clip(other.raw, 100)}` matches all of its calls",
-                             "Remove one of them.")
 
 
 def strangers(value: Value, read: Mapping[str, Any], servers: Iterable[str]) -> None:
@@ -180,23 +154,3 @@ def about(call_names: Iterable[str], rules: Iterable[tuple[Callable[[str], bool]
     """The rules about a tool that has these names."""
     call_names = tuple(call_names)
     return [rule for meant, rule in rules if any(meant(name) for name in call_names)]
-
-
-def may_allow(rule: Rule, server: str) -> bool:
-    """True where a rule names this very server before its first `*`: no other server's tools can slip under it."""
-    if servers_place_is_open(rule.tool):
-        return False
-    return not is_glob(rule.tool) and not _all_of_a_server(rule.tool) or any(
-        literal(meant).startswith(server + SEPARATOR) for meant in spellings(rule.tool))
-
-
-def _all_of_a_server(tool: str) -> bool:
-    """`mcp__server`, which means all of its tools."""
-    return any(is_glob(meant) for meant in spellings(tool))
-
-
-def _normalised(rule: Rule) -> Rule:
-    """The rule without how it happens to be spelt."""
-    return rule._replace(raw="", tool=min(spellings(rule.tool), key=lambda meant: (len(meant), meant))
-                         if rule.tool.startswith(HOST) and not is_glob(rule.tool) else rule.tool)
-

@@ -6,7 +6,8 @@
              of the row's own bytes up to `,"hash"`
 
 Rule 1: a file has one writer, who holds a lock on it (where the platform has such) that ends with its process.
-Rule 2: nothing is written behind half a row: what a full disk cut off is taken away first.
+Rule 2: a file has its name only once it has its whole first line. Nothing is written behind half a row: what a full
+        disk cut off is taken away first.
 Rule 3: no trouble with files leaves here as an error: it is said once, rows are counted that could not be written, and
         the count is the first row when there is room again.
 """
@@ -33,6 +34,10 @@ HEADER = 128
 """Bytes of the first line, its end included."""
 START = "0" * 64
 END = ".jsonl"
+PART = ".part"
+"""Behind the name of a file that has no first line yet."""
+PART_SECS = 60.0
+"""How old such a file must be to have been left behind."""
 DIGITS = 64
 """Of a hash."""
 MOST_FILES = 500
@@ -185,18 +190,29 @@ class Book:
             self._take(fd, self._part + 1)
 
     def _create(self, part: int) -> int:
-        """A new file with nothing but its first line."""
+        """A new file with nothing but its first line, without which it has not its name: a shorter one was cut."""
         path = os.path.join(self._folder, self._file(part))
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        fd = os.open(path, flags, 0o600)
+        flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        fd = os.open(path + PART, flags | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             _lock(fd)
             if os.write(fd, header(0, START)) < HEADER:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if os.path.lexists(path):           # whoever else may begin it is kept out by the other name
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+            if sys.platform == "win32":         # where no open file can be renamed
+                os.close(fd)
+                fd = -1
+            os.rename(path + PART, path)
         except OSError:
-            os.close(fd)
-            os.unlink(path)
+            if fd >= 0:
+                os.close(fd)
+            with suppress(OSError):
+                os.unlink(path + PART)
             raise
+        if fd < 0:
+            fd = os.open(path, flags)
+            os.lseek(fd, HEADER, os.SEEK_SET)
         return fd
 
     def _take(self, fd: int, part: int) -> None:
@@ -215,6 +231,8 @@ class Book:
         witnessed = [{"file": name, "rows": rows, "hash": last} for name in others[: -WITNESSED - 1 : -1]
                      for rows, last in (state(os.path.join(self._folder, name)),)]
         self._put([self._row("open", {"file": self._name, "part": self._part, "others": witnessed})])
+        for name in left_behind(self._folder, self._clock()):
+            _remove(os.path.join(self._folder, name))
         worn = outworn(self._folder, others, self._bounds, self._clock())
         if worn:
             self._notes.append(("pruned", {"files": worn}))
@@ -307,6 +325,17 @@ def listed(folder: str) -> list[str]:
     """The names of the journal's files, oldest first; raises OSError."""
     found = [(at, name) for name in os.listdir(folder) if (at := place(name)) is not None]
     return [name for _, name in sorted(found)]
+
+
+def left_behind(folder: str, now: float) -> list[str]:
+    """Files without a first line, of runs that were killed before they had one."""
+    found = []
+    for name in os.listdir(folder):
+        if name.endswith(PART) and place(name.removesuffix(PART)) is not None:
+            with suppress(OSError):
+                if os.lstat(os.path.join(folder, name)).st_mtime < now - PART_SECS:
+                    found.append(name)
+    return found
 
 
 def open_to_read(path: str) -> int:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from ..record import NamedTuple
-from .journal_file import DIGITS, HEADER, START, header, listed, open_to_read, place, read_header
+from .journal_file import DIGITS, HEADER, START, listed, open_to_read, place, read_header
 
 BLOCK = 16_384
 MOST_LINE = 4 * 1024 * 1024
@@ -44,7 +44,7 @@ class Fault(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What can be said of one file. `dropped` rows could not be written when they should have been."""
+    """What can be said of one file. `dropped` rows could not be written."""
 
     file: str
     rows: int
@@ -258,8 +258,8 @@ def _scan(path: str, name: str) -> _Scan:
         with os.fdopen(open_to_read(path), "rb") as file:
             head = file.readline(HEADER)
             counted = read_header(head)
-            if counted is None and not (len(head) < HEADER and header(0, START).startswith(head)):
-                scan.fault(0, "its first line was changed")
+            if counted is None:                 # no file has its name before it has its whole first line
+                scan.fault(0, "its first line was changed" if len(head) == HEADER else "is cut off in its first line")
             rows = _rows(scan, iter(lambda: file.readline(MOST_LINE), b""))
     except OSError as error:
         scan.fault(0, f"cannot be read: {error.strerror or error}")

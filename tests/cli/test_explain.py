@@ -220,6 +220,20 @@ def test_a_name_means_the_same_in_every_spelling(
     assert (found["verdict"], found["kind"], found["server"], found["target"]) == ("sent", kind, server, target)
 
 
+@pytest.mark.parametrize("name, begins", [("mcp__files__read", "mcp__"), ("mcp__shack__files__read", "mcp__shack__"),
+                                          ("mcp__files__resources/read", "mcp__")])
+def test_a_name_that_only_rules_know_is_said_to_have_been_read_otherwise(
+    explain: Explainer, name: str, begins: str
+) -> None:
+    note = f"read as `{name.removeprefix(begins)}`: a host itself adds `{begins}`, and a call that brings it is unknown"
+    given = '{"uri": "mem://a"}'
+    code, out, _ = explain.run(name, given, permissions=None)
+    assert code == 0 and out.splitlines()[1] == f"  {note}"
+    assert explain.json(name, given, permissions=None)["note"] == note
+    bare = explain.json(name.removeprefix(begins), given, permissions=None)
+    assert bare["note"] is None and bare["verdict"] == "sent"
+
+
 def test_a_shortened_name_is_the_tool_it_is_shown_for(explain: Explainer, town: Town) -> None:
     found = explain.json(f"files__{LONG}")
     code, out, _ = explain.run(f"files__{LONG}")

@@ -190,6 +190,24 @@ def test_hooks_of_the_hooks_object_are_looked_for_where_they_run(place: Path) ->
     assert [line for line, text in found if "inside of `workspace_root`" in text] == ["7"]
 
 
+@posix
+@pytest.mark.parametrize("shell, program", [("powershell", "pwsh"), ("bash", "bash")])
+def test_a_hook_whose_shell_is_not_there_is_found(place: Path, shell: str, program: str) -> None:
+    handlers = [{"type": "command", "command": "echo x", "shell": shell},
+                {"type": "command", "command": "echo", "args": ["x"]}]
+    config = written(place, {"hooks": {"PreToolUse": [{"hooks": handlers}]}})
+    paths = environ(place) | {"PATH": str(place / "bin")}
+    script(place / "bin" / "echo")
+
+    def found() -> list[str]:
+        return [problem.what for problem in lint(config, paths)]
+
+    assert found() == [f"`hooks.PreToolUse[0].hooks[0]` is to be read by `{shell}`, whose program `{program}` is not "
+                       "found in PATH"]
+    script(place / "bin" / program)
+    assert found() == []
+
+
 # --- who else may write ----------------------------------------------------------------------------------------------
 
 
@@ -532,7 +550,8 @@ UNFIT = [
     ("mcp__files__read", ()), ("mcp__files__raed", ("mcp__files__raed",)), ("files__read|web__fecth", ("web__fecth",)),
     ("mcp__files__re.*", ()), ("mcp__files__x.*", ("mcp__files__x.*",)), ("__(fetch|nothing)$", ()),
     ("__nothing$", ("__nothing$",)), ("mcp__files__resources/read", ()), ("mcp__shack__web__fetch", ()), ("*", ()),
-    ("mcp__flies__read", ("mcp__flies__read",)),
+    ("mcp__flies__read", ("mcp__flies__read",)), ("mcp__(?!files__).*", ()), ("mcp__(?!web__).*", ()),
+    ("^(?!mcp__)", ("^(?!mcp__)",)), ("__read", ()),  # the last is said when the configuration is read
 ]
 
 

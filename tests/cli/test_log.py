@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,7 +200,7 @@ def test_many_rows_are_shown_like_few(kept: Path, capsys: Said, monkeypatch: pyt
 
 def test_where_there_is_no_journal_it_says_where_it_looked(state: Path, capsys: Said) -> None:
     for words in (["log"], ["log", "stats"], ["log", "verify"], ["log", "--json"]):
-        assert main(words) == 0
+        assert main(words) == (words[-1] == "verify")
         err = capsys.readouterr().err
         assert f"no journal in {state}" in err and err.count("\n") == 1
 
@@ -214,6 +216,39 @@ def test_verify_is_1_when_a_row_was_changed_and_names_it(kept: Path, capsys: Sai
     assert main(["log", "verify", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is False and told["files"][0]["faults"][0]["row"] == 3
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["no folder", "an empty folder"])
+def test_verify_is_1_where_there_is_nothing_to_verify(kept: Path, capsys: Said, gone: bool) -> None:
+    shutil.rmtree(kept / "journal")
+    if not gone:
+        (kept / "journal").mkdir()
+    assert main(["log", "verify"]) == 1
+    assert capsys.readouterr().out == f"Nothing could be verified: there is no file of the journal in {kept}/journal.\n"
+    assert main(["log", "verify", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == {"ok": False, "files": []}
+
+
+def test_verify_without_a_folder_for_state_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    for name in ("SHACK_STATE_DIR", "HOME", "XDG_STATE_HOME", "LOCALAPPDATA", "USERPROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["log", "verify"]) == 1
+    assert capsys.readouterr().out == "Nothing could be verified: there is no folder for state.\n"
+
+
+@pytest.mark.parametrize("left", [0, 1, 20, 127])
+def test_verify_is_1_when_the_newest_file_was_emptied(kept: Path, capsys: Said, left: int) -> None:
+    path = files(kept)[-1]
+    os.truncate(path, left)
+    assert main(["log", "verify"]) == 1
+    assert capsys.readouterr().out.startswith(f"{path.name}  0 rows  changed\n  is cut off in its first line\n")
+
+
+def test_rows_that_could_not_be_written_are_counted(state: Path, capsys: Said) -> None:
+    desk = Desk(state, clock=lambda: NOON.timestamp())
+    desk.book.write((), dropped=3)
+    desk.close()
+    assert "3 rows could not be written and are missing: the files say so themselves." in shown(capsys, "verify")
 
 
 def test_verify_is_0_when_a_kill_tore_the_last_row(kept: Path, capsys: Said) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kit import Scene, json_of, processes_left, text_of
+from kit import Kept, Scene, json_of, processes_left, text_of
 from kit.answering import ELICIT, ERAS, Answering, form, rounds, sampling
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the hooks of these tests are written for sh")
@@ -56,20 +56,28 @@ BROKEN = [
 ]
 
 
+IDS = ["hangs", "hangs and ignores TERM", "floods", "control characters", "no UTF-8", "closes its input", "signal",
+       "half JSON", "not there"]
+
+
+def broken(scene: Scene, type: str) -> Answering:
+    """For each broken hook a tool of its own."""
+    scene.server("a", *({"name": f"echo{row}", "does": "echo"} for row in range(len(BROKEN))), "interview")
+    entries = []
+    for row, (command, reason) in enumerate(BROKEN):
+        one = {"type": type, "command": command, "timeout": 0.4 if "timed" in reason else 10}
+        entries.append({"matcher": f"a__echo{row}", "hooks": [one]})
+    return Answering(scene.start(hooks={"PreToolUse": entries}, request_timeout_secs=20), "handshake")
+
+
 @pytest.mark.parametrize("type", ["command", "stdio"])
-@pytest.mark.parametrize("command, reason", BROKEN, ids=[
-    "hangs", "hangs and ignores TERM", "floods", "control characters", "no UTF-8", "closes its input", "signal",
-    "half JSON", "not there"])
-def test_a_hook_that_breaks_blocks_its_call_and_nothing_else(
-    scene: Scene, type: str, command: str, reason: str
-) -> None:
-    hooks = hook(command, type=type, timeout=0.4 if "timed" in reason else 10)
-    hooks["PreToolUse"][0]["matcher"] = "a__echo"
-    gone = user(scene, "handshake", hooks)
-    said = refusal(gone.call("a__echo", {"text": "x"}), "handshake")
-    assert said.startswith(f"blocked by hook `{PLACE}`: ")
+@pytest.mark.parametrize("row", range(len(BROKEN)), ids=IDS)
+def test_a_hook_that_breaks_blocks_its_call_and_nothing_else(kept: Kept, type: str, row: int) -> None:
+    scene, gone = kept(lambda scene: broken(scene, type), "broken", type)
+    said = refusal(gone.call(f"a__echo{row}", {"text": "x"}), "handshake")
+    assert said.startswith(f"blocked by hook `hooks.PreToolUse[{row}].hooks[0]`: ")
     if type == "command":
-        assert reason in said
+        assert BROKEN[row][1] in said
     assert calls(scene) == []
     scene.until(lambda: not [line for line in processes_left(scene.marker) if "sleep" in line or "zero" in line],
                 "the hook to be gone")
@@ -189,12 +197,26 @@ def test_an_interceptor_answers_in_the_servers_place(scene: Scene, host: str) ->
 
 @hosts
 @pytest.mark.parametrize("how", ["direct", "shack_call_tool"])
-def test_a_block_holds_whichever_way_the_call_comes(scene: Scene, host: str, how: str) -> None:
+def test_a_block_holds_whichever_way_the_call_comes(kept: Kept, host: str, how: str) -> None:
     hooks = {"PreToolUse": [{"matcher": "mcp__a__echo", "hooks": [{"command": "echo no >&2; exit 2"}]}]}
-    asked = user(scene, host, hooks, settings={"expose_mode": "progressive"})
+    settings = {"expose_mode": "progressive"}
+    scene, asked = kept(lambda scene: user(scene, host, hooks, settings=settings), "blocks", host)
     inner = {"name": "a__echo", "arguments": {"text": "x"}}
     answer = asked.call("a__echo", {"text": "x"}) if how == "direct" else asked.call("shack_call_tool", inner)
     assert refusal(answer, host) == f"blocked by hook `{PLACE}`: no" and calls(scene) == []
+
+
+def test_no_call_gets_past_a_process_that_was_killed_for_another(scene: Scene) -> None:
+    script(scene, "judge.sh", """while read -r line; do
+      case "$line" in *hang*) sleep 600;; *bad*) echo '{"decision": "block"}';; *) echo '{}';; esac
+    done""")
+    hooks = hook("sh judge.sh", type="stdio", onFailure="continue", timeout=0.5)
+    gone = user(scene, "handshake", hooks)
+    texts = ["hang", *["bad", "good"] * 5, "hang", "bad"]
+    ids = [gone.host.send("tools/call", {"name": "a__echo", "arguments": {"text": text}}) for text in texts]
+    answers = [gone.host.answer(id) for id in ids]
+    assert [("error" in answer) for answer in answers] == [text == "bad" for text in texts]
+    assert sorted(each["text"] for each in calls(scene)) == sorted(text for text in texts if text != "bad")
 
 
 @hosts
@@ -238,9 +260,13 @@ NAME = {"name": "Hooked"}
 
 def answering(scene: Scene, output: Any, exit_code: int = 0, **more: Any) -> dict[str, Any]:
     """A hook of questions that writes down what it reads."""
+    return hook(f"cat >> {scene.folder}/asked; echo '{spoken(output)}'; exit {exit_code}", event="Elicitation", **more)
+
+
+def spoken(output: Any) -> str:
+    """What such a hook writes to its standard output."""
     said = {"hookSpecificOutput": {"hookEventName": "Elicitation", **output}} if isinstance(output, dict) else output
-    text = json.dumps(said) if isinstance(said, dict) else ""
-    return hook(f"cat >> {scene.folder}/asked; echo '{text}'; exit {exit_code}", event="Elicitation", **more)
+    return json.dumps(said) if isinstance(said, dict) else ""
 
 
 @pairs
@@ -250,16 +276,24 @@ def answering(scene: Scene, output: Any, exit_code: int = 0, **more: Any) -> dic
     (None, 2, {"action": "decline"}), (None, 1, {"action": "decline"}),
 ], ids=["accept", "decline", "cancel", "exit 2", "exit 1"])
 def test_a_hook_answers_and_the_user_is_not_asked(
-    scene: Scene, host: str, server: str, output: Any, code: int, answer: dict[str, Any]
+    kept: Kept, host: str, server: str, output: Any, code: int, answer: dict[str, Any]
 ) -> None:
-    asked = user(scene, host, answering(scene, output, code), server)
+    def start(scene: Scene) -> Answering:  # its hook says what the test wrote down for it
+        command = f"cat >> {scene.folder}/asked; cat {scene.folder}/said; exit $(cat {scene.folder}/code)"
+        return user(scene, host, hook(command, event="Elicitation"), server)
+
+    scene, asked = kept(start, "answers", host, server)
+    before, asked = len(asked.host.log), asked.again()
+    (scene.folder / "asked").unlink(missing_ok=True)
+    (scene.folder / "said").write_text(spoken(output))
+    (scene.folder / "code").write_text(str(code))
     assert json_of(asked.call("a__interview", rounds([form("Who?")]))) == [[answer]]
     assert asked.asked == []
     event = json.loads((scene.folder / "asked").read_text())
     assert (event["hook_event_name"], event["mcp_server_name"], event["message"]) == ("Elicitation", "a", "Who?")
     assert event["requested_schema"]["properties"] == {"name": {"type": "string"}}
     told = r"hook `hooks.Elicitation\[0\].hooks\[0\]` answers a question of server `a`"
-    scene.until(lambda: re.search(told, scene.hosts[0].log), "the log does not say that a hook answered")
+    scene.until(lambda: re.search(told, asked.host.log[before:]), "the log does not say that a hook answered")
 
 
 @pairs

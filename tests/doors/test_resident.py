@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit import processes_left
 from kit.looped import fds, until
 from kit.shelled import Stage, play
+from shack_gateway import resident
 from shack_gateway.pipeline.chain import HookRun, Program
-from shack_gateway.resident import MOST_WAITING
+from shack_gateway.slot import Drive
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sh commands; cmd is untested")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes and descriptors are looked up in /proc")
@@ -151,19 +154,67 @@ def test_two_lines_in_one_piece_are_never_two_answers(tmp_path: Path) -> None:
         command = "read -r line; printf 'one\\ntwo\\n'; read -r line; echo three"
         runs = [stage.begin(stays(command), event(number))[1] for number in range(3)]
         await until(lambda: all(runs))
-        assert runs[0][0].stdout == "one"
-        assert {run[0].failure for run in runs[1:]} == {"answered without having been asked"}
+        assert {run[0].stdout for run in runs} == {"one"}, "each from a process of its own"
+
+    play(tmp_path, scenario)
+
+
+JUDGE = """while read -r line; do
+  case "$line" in
+    *hang*) sleep 600;; *flood*) cat /dev/zero;; *die*) exit 3;; *twice*) printf 'one\\ntwo\\n';; *) echo "$line";;
+  esac
+done"""
+
+
+@linux
+@pytest.mark.parametrize("how, failure", [
+    ("hang", "timed out after 0.3 s"), ("flood", "wrote more than 65536 bytes to its standard output"),
+    ("die", "ended with exit code 3 before it answered"), ("twice", ""),
+])
+def test_what_one_event_costs_the_process_those_behind_are_judged_by_the_next(
+    tmp_path: Path, how: str, failure: str
+) -> None:
+    """They were never shown to it: with `onFailure: continue` their calls would be sent though nobody judged them."""
+
+    async def scenario(stage: Stage) -> None:
+        first = stage.begin(stays(JUDGE), how.encode() + b"\n", limit=0.3 if how == "hang" else 10)[1]
+        behind = [stage.begin(stays(JUDGE), event(number))[1] for number in range(20)]
+        again = stage.begin(stays(JUDGE), how.encode() + b"\n", limit=0.3 if how == "hang" else 10)[1]
+        last = stage.begin(stays(JUDGE), event(20))[1]
+        await until(lambda: all([first, *behind, again, last]))
+        assert (first[0].failure, again[0].failure) == (failure, failure)
+        assert [run[0] for run in [*behind, last]] == [answer(number) for number in range(21)]
+        await until(lambda: len(processes_left(str(tmp_path))) == 1)
 
     play(tmp_path, scenario)
 
 
 @linux
-def test_when_its_time_is_up_whoever_waits_for_it_fails(tmp_path: Path) -> None:
+def test_each_event_that_hangs_has_its_own_time_and_only_that(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         runs = [stage.begin(stays("sleep 600"), event(number), limit=0.2)[1] for number in range(4)]
         await until(lambda: all(runs))
-        assert {run[0].failure for run in runs} == {"timed out after 0.2 s"}
+        assert {run[0] for run in runs} == {HookRun(-1, "", "", "timed out after 0.2 s")}
         await until(lambda: not processes_left(str(tmp_path)))
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_who_waits_too_long_for_its_turn_is_given_up_as_one_that_nobody_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "WAIT_SECS", 0.1)
+
+    async def scenario(stage: Stage) -> None:
+        first = stage.begin(stays(JUDGE), b"hang\n", limit=0.8)[1]
+        behind = [stage.begin(stays(JUDGE), event(number), limit=0.1)[1] for number in range(3)]
+        patient = stage.begin(stays(JUDGE), event(3))[1]
+        await until(lambda: all(behind))
+        why = "was not run: its turn did not come within 0.2 s"
+        assert [run[0] for run in behind] == [HookRun(-1, "", "", why, unjudged=True)] * 3 and not first
+        await until(lambda: all([first, patient]))
+        assert patient[0] == answer(3)
 
     play(tmp_path, scenario)
 
@@ -192,24 +243,104 @@ def test_a_cancelled_event_does_not_shift_the_answers(tmp_path: Path) -> None:
 
 
 @linux
+def test_the_time_for_waiting_ends_with_the_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resident, "WAIT_SECS", 0.0)
+
+    async def scenario(stage: Stage) -> None:
+        slow = 'while read -r line; do sleep 0.4; echo "$line"; done'
+        runs = [stage.begin(stays(slow), event(number), limit=0.7)[1] for number in range(2)]  # the second: 0.8 s
+        await until(lambda: all(runs))
+        assert [run[0] for run in runs] == [answer(0), answer(1)]
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_a_cancelled_event_that_hangs_does_not_hold_up_those_behind_it(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        hanging = stage.begin(stays(JUDGE), b"hang\n", limit=600)[0]
+        runs = [stage.begin(stays(JUDGE), event(number))[1] for number in range(3)]
+        await until(lambda: len(processes_left(str(tmp_path))) == 2)
+        hanging.cancel()
+        await until(lambda: all(runs))
+        assert [run[0] for run in runs] == [answer(number) for number in range(3)]
+        await until(lambda: len(processes_left(str(tmp_path))) == 1)
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_a_cancel_of_what_waits_costs_the_process_nothing(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        slow = "while read -r line; do sleep 0.1; echo $$; done"
+        first = stage.begin(stays(slow), event(1))[1]
+        waiting = stage.begin(stays(slow), event(2))[0]
+        last = stage.begin(stays(slow), event(3))[1]
+        waiting.cancel()
+        await until(lambda: all([first, last]))
+        assert first[0] == last[0]
+
+    play(tmp_path, scenario)
+
+
+@linux
 def test_close_kills_it_and_whoever_waits_is_told(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         runs = [stage.begin(stays("sleep 600 & sleep 600"), event(number))[1] for number in range(3)]
         await until(lambda: len(processes_left(str(tmp_path))) == 3)
         stage.shell.close()
         await until(lambda: all(runs))
-        assert {run[0].failure for run in runs} == {SHUTTING_DOWN}
+        assert {run[0] for run in runs} == {HookRun(-1, "", "", SHUTTING_DOWN, unjudged=True)}
         assert (await stage.run(stays(ECHO))).failure == SHUTTING_DOWN
         await until(lambda: not processes_left(str(tmp_path)))
 
     play(tmp_path, scenario)
 
 
-def test_only_so_many_events_may_wait(tmp_path: Path) -> None:
+def test_however_many_events_wait_each_is_judged(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
-        runs = [stage.begin(stays("sleep 600"), event(number))[1] for number in range(MOST_WAITING + 2)]
-        assert runs[-1] == [HookRun(-1, "", "", f"has more than {MOST_WAITING} events waiting")]
-        assert not any(runs[:-1])
+        runs = [stage.begin(stays(ECHO), event(number))[1] for number in range(1500)]
+        await until(lambda: all(runs))
+        assert [run[0] for run in runs] == [answer(number) for number in range(1500)]
+
+    play(tmp_path, scenario)
+
+
+def test_however_many_wait_for_what_cannot_be_started_each_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is told may ask anew at once: that must not become a tower of calls."""
+    gone = "No such file"
+
+    async def scenario(stage: Stage) -> None:
+        program, runs = Program((str(tmp_path / "judge"),), stays=True), []
+        (tmp_path / "judge").symlink_to("/bin/cat")
+
+        async def twice() -> None:
+            for _ in range(2):
+                runs.append(await stage.shell.run(program, event(1), 10))
+
+        drives = [Drive(twice(), lambda none: None, stage.faults.append) for _ in range(1500)]
+        (tmp_path / "judge").unlink()
+        for drive in drives:
+            drive.step()
+        await until(lambda: len(runs) == 3000 or stage.faults)
+        assert not stage.faults and all(gone in run.failure and not run.unjudged for run in runs)
+
+    play(tmp_path, scenario)
+
+
+@linux
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM], ids=errno.errorcode.get)
+def test_for_want_of_room_nobody_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def start(*given: Any, **named: Any) -> Any:
+        raise OSError(number, "no room")
+
+    monkeypatch.setattr("shack_gateway.shell.Child", start)
+
+    async def scenario(stage: Stage) -> None:
+        run = await stage.run(stays(ECHO))
+        assert run == HookRun(-1, "", "", f"failed to spawn hook: [Errno {number}] no room", unjudged=True)
 
     play(tmp_path, scenario)
 

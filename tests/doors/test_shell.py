@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit import processes_left
 from kit.looped import fds, until
 from kit.shelled import Stage, play
-from shack_gateway.pipeline.chain import HookRun, Program
-from shack_gateway.shell import MOST_WORDS
+from shack_gateway import shell
+from shack_gateway.children import Child
+from shack_gateway.pipeline.chain import SHUTTING_DOWN, HookRun, Program
+from shack_gateway.pipeline.hooking import running
+from shack_gateway.pipeline.stages import hooks
+from shack_gateway.resident import without_a_turn
+from shack_gateway.shell import MOST_ASIDE, MOST_AT_ONCE, MOST_WORDS, Turns
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sh commands; cmd is untested")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes and descriptors are looked up in /proc")
@@ -143,12 +150,200 @@ def test_close_stops_what_runs_and_refuses_what_comes(tmp_path: Path) -> None:
         runs = [stage.begin("sleep 600")[1] for _ in range(3)]
         stage.shell.close()
         await until(lambda: all(runs))
-        assert {run[0].failure for run in runs} == {"was stopped: the gateway is shutting down"}
+        assert {run[0] for run in runs} == {HookRun(-1, "", "", SHUTTING_DOWN, unjudged=True)}
         assert (await stage.run("echo late")).failure == "was stopped: the gateway is shutting down"
         stage.shell.close()
         await until(lambda: not processes_left(str(tmp_path)))
 
     play(tmp_path, scenario)
+
+
+CROWD = 'echo x >> {0}/begun; while ! [ -e {0}/go ]; do sleep 0.02; done'
+
+
+def begun(folder: Path) -> int:
+    file = folder / "begun"
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+@linux
+def test_only_so_many_hooks_run_at_once_and_the_others_wait(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        first = [stage.begin(CROWD.format(tmp_path))[1] for _ in range(MOST_AT_ONCE)]
+        waiting = [stage.begin("true")[1] for _ in range(40)]
+        await until(lambda: begun(tmp_path) == MOST_AT_ONCE)
+        assert not any([*first, *waiting]) and len(stage.shell._running) == MOST_AT_ONCE
+        (tmp_path / "go").touch()
+        await until(lambda: all([*first, *waiting]))
+        assert {run[0].failure for run in [*first, *waiting]} == {""}
+        assert stage.shell._turns.taken == 0
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_turns_are_given_in_the_order_of_coming(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.shell._turns = Turns(stage.loop, 1)
+        runs = [stage.begin(f"echo {number} >> {tmp_path}/order")[1] for number in range(20)]
+        await until(lambda: all(runs))
+        assert (tmp_path / "order").read_text().split() == [str(number) for number in range(20)]
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_hooks_that_nobody_waits_for_do_not_hold_up_the_others(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        aside = [stage.begin(Program(CROWD.format(tmp_path), aside=True))[1] for _ in range(MOST_ASIDE + 30)]
+        await until(lambda: begun(tmp_path) == MOST_ASIDE)
+        assert (await stage.run("echo judged")).stdout == "judged\n"
+        (tmp_path / "go").touch()
+        await until(lambda: all(aside))
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_the_time_of_a_hook_begins_when_it_is_started(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.shell._turns = Turns(stage.loop, 1)
+        runs = [stage.begin("sleep 0.2", limit=1.1)[1] for _ in range(7)]  # 1.4 s in all
+        await until(lambda: all(runs))
+        assert {run[0].failure for run in runs} == {""}
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_who_waits_too_long_for_a_turn_is_given_up_as_one_that_nobody_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "WAIT_SECS", 0.1)
+
+    async def scenario(stage: Stage) -> None:
+        stage.shell._turns = Turns(stage.loop, 1)
+        first = stage.begin(CROWD.format(tmp_path))[1]
+        lost = stage.begin("true", limit=0.1)[1]
+        last = stage.begin("true")[1]
+        await until(lambda: lost)
+        why = "was not run: its turn did not come within 0.2 s"
+        assert lost == [HookRun(-1, "", "", why, unjudged=True)] and not first
+        (tmp_path / "go").touch()
+        await until(lambda: first and last)
+        assert last[0].failure == "" and stage.shell._turns.taken == 0
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_who_is_cancelled_leaves_the_queue_and_close_empties_it(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.shell._turns = Turns(stage.loop, 1)
+        first = stage.begin("sleep 600", limit=600)[0]
+        gone = [stage.begin("true") for _ in range(5)]
+        second = stage.begin("sleep 601", limit=600)[1]
+        last = stage.begin("true")[1]
+        for drive, _ in gone:
+            drive.cancel()
+        first.cancel()
+        await until(lambda: any("601" in line for line in processes_left(str(tmp_path))))
+        stage.shell.close()
+        await until(lambda: second and last)
+        assert second == last == [HookRun(-1, "", "", SHUTTING_DOWN, unjudged=True)]
+        assert not any(runs for _, runs in gone) and stage.shell._turns.taken == 0
+
+    play(tmp_path, scenario)
+
+
+class Room:
+    """A machine with room for so many processes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int, number: int) -> None:
+        self.most, self.alive, self.refused = most, 0, 0
+
+        def start(*given: Any, on_exit: Any, **named: Any) -> Child:
+            if self.alive >= self.most:
+                self.refused += 1
+                raise OSError(number, "no room")
+
+            def over(exit_code: int) -> None:
+                self.alive -= 1
+                on_exit(exit_code)
+
+            child = Child(*given, on_exit=over, **named)
+            self.alive += 1
+            return child
+
+        monkeypatch.setattr(shell, "Child", start)
+
+
+@linux
+def test_who_finds_no_room_keeps_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.shell._turns = Turns(stage.loop, 2)
+        room = Room(monkeypatch, 2, errno.EMFILE)
+        long, short = stage.begin(CROWD.format(tmp_path))[1], stage.begin("true")[1]
+        runs = [stage.begin(f"echo {number} >> {tmp_path}/order")[1] for number in range(12)]
+        room.most = 1
+        await until(lambda: room.refused)
+        (tmp_path / "go").touch()
+        await until(lambda: all([long, short, *runs]))
+        assert (tmp_path / "order").read_text().split() == [str(number) for number in range(12)]
+
+    play(tmp_path, scenario)
+
+
+@linux
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM], ids=errno.errorcode.get)
+def test_a_hook_for_which_there_is_no_room_runs_when_another_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    async def scenario(stage: Stage) -> None:
+        room = Room(monkeypatch, 3, number)
+        runs = [stage.begin("sleep 0.02; echo ran")[1] for _ in range(60)]
+        await until(lambda: all(runs))
+        assert {run[0].stdout for run in runs} == {"ran\n"}
+        assert 0 < room.refused < 300 and stage.shell._turns.taken == 0
+
+    play(tmp_path, scenario)
+
+
+def test_where_there_is_no_room_and_none_runs_nobody_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(stage: Stage) -> None:
+        Room(monkeypatch, 0, errno.EMFILE)
+        run = await stage.run("true")
+        assert run == HookRun(-1, "", "", f"failed to spawn hook: [Errno {errno.EMFILE}] no room", unjudged=True)
+        assert stage.shell._turns.taken == 0
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_however_many_wait_for_what_is_gone_by_then_each_is_told(tmp_path: Path) -> None:
+    """One failure makes room for the next at once: that must not become a tower of calls."""
+
+    async def scenario(stage: Stage) -> None:
+        stage.shell._turns = Turns(stage.loop, 1)
+        (tmp_path / "judge").symlink_to("/bin/true")
+        first = stage.begin(CROWD.format(tmp_path))[1]
+        runs = [stage.begin(Program((str(tmp_path / "judge"),)))[1] for _ in range(1500)]
+        (tmp_path / "judge").unlink()
+        (tmp_path / "go").touch()
+        await until(lambda: all([first, *runs]) or stage.faults)
+        assert not stage.faults and all("No such file" in run[0].failure and not run[0].unjudged for run in runs)
+
+    play(tmp_path, scenario)
+
+
+def test_the_page_says_how_many_run_and_how_long_they_wait() -> None:
+    page = " ".join((Path(shell.__file__).parent / "docs" / "hooks.md").read_text().split())
+    assert f"At most {MOST_AT_ONCE} hooks run at the same time, and {MOST_ASIDE} more with `async`" in page
+    assert f"Of `async` hooks, {running.MOST_ASIDE} may run or wait" in page
+    assert "at most five minutes besides its own time limit" in page and shell.WAIT_SECS == 5 * 60
+    assert f"`it {without_a_turn(shell.WAIT_SECS + hooks.DEFAULT_SECS).failure}`" in page
 
 
 def test_hooks_run_side_by_side(tmp_path: Path) -> None:

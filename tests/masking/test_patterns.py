@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shack_gateway.masking import steps
-from shack_gateway.masking.patterns import BUDGET, MOST_STEPS, REACH, Effort, TooLong, certify, lowered
+from shack_gateway.masking.patterns import BUDGET, MOST_STEPS, REACH, Effort, TooLong, certify, lowered, unbarred
 
 # --- what is certified, and what is refused ---
 
@@ -48,6 +48,44 @@ def test_a_pattern_that_might_hang_is_refused_with_the_part_that_is_why(text: st
     with pytest.raises(ValueError) as error:
         certify(text)
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("written, same", [
+    (r"(?<x>a)(?<y1>b+)", r"(?P<x>a)(?P<y1>b+)"), (r"(?<x>a)|(?<=x)b|(?<!x)c", r"(?P<x>a)|(?<=x)b|(?<!x)c"),
+    (r"[(?<x>]+", r"[(?<x>]+"), (r"[]\](?<x>]+", r"[]\](?<x>]+"), (r"\(?<x>", r"\(?<x>"), (r"\\(?<x>a)", r"\\(?P<x>a)"),
+    (r"(?P<x>a)<x>", r"(?P<x>a)<x>"),
+])
+def test_a_named_group_may_be_written_as_in_javascript(written: str, same: str) -> None:
+    pattern = certify(written)
+    assert pattern.text == written and pattern._compiled.pattern == same
+
+
+@pytest.mark.parametrize("text, reason", [
+    (r"(?<x>a)\k<x>", r"a reference to a group (`\1`)"), (r"(?<x>a", "is no regular expression: missing )"),
+    (r"(?<1>a)", "is no regular expression: bad character in group name"), (r"\k<x>", "unknown group name 'x'"),
+    (r"[\k<x>]", "bad escape"),
+])
+def test_what_is_wrong_with_a_javascript_group_is_said_as_of_pythons(text: str, reason: str) -> None:
+    with pytest.raises(ValueError) as error:
+        certify(text)
+    assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("text, without", [
+    ("^(?!a).*", "^(?=|a).*"), ("(?<!a(?!b))c", "(?=|a(?=|b))c"), (r"[(?!]\(?!(?=a)(?<=b)", r"[(?!]\(?!(?=a)(?<=b)"),
+    ("(a)(?!(b))(c)", "(a)(?=|(b))(c)"), ("a|b", "a|b"), (r"[]\](?!]a", r"[]\](?!]a"),
+])
+def test_a_pattern_can_be_read_without_what_it_keeps_out(text: str, without: str) -> None:
+    assert unbarred(text) == without
+    assert certify(without).text == without
+
+
+def test_a_pattern_may_look_as_far_as_it_likes_where_texts_are_short() -> None:
+    pattern = certify(r"^(?!.*memory).*x$", longest=REACH)
+    for text in ("memory x", "a memory x", "memor x", "a" * 240 + "x", "a" * 230 + "memory x", "ax\nmemory"):
+        assert bool(pattern.search(text)) is bool(re.search(r"^(?!.*memory).*x$", text))
+    with pytest.raises(ValueError, match="steps at a single place"):
+        certify("(?!" + ".*a" * 5 + ")b", longest=REACH)
 
 
 @pytest.mark.parametrize("dear, cheap", [

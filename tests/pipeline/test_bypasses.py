@@ -104,6 +104,19 @@ def test_nothing_but_the_allowed_command_reaches_the_server(workspace: Path) -> 
         assert isinstance(outcome, Refused) and not asked.sent, (round_, line + tail)
 
 
+def test_no_assignment_before_another_command_reaches_the_server(workspace: Path) -> None:
+    """Nor is one that has no end of a word: the beginning of the text is right, and is the name of a variable."""
+    chance = random.Random(5)
+    asked = road(ports(workspace), default_decision="deny", allow=["fs__read(ls*)", "fs__read(* -l)", "fs__read(ls)"])
+    for round_ in range(ROUNDS):
+        line = chance.choice(["ls=x", "lsX=1", "ls+=1", "ls[0]=x", "ls[1 ]+=x", "ls=$(rm x)", "lsPATH=.LC_ALL=C",
+                              "ls='a b'", "ls=", "ls_=\\ ", 'lsX="; "']) + chance.choice([" ", "  ", "\t"])
+        line = chance.choice(["", "", "LC_ALL=C ", "nohup ", "A=1 ", "time ", "ls; ", "ls | ", "timeout 5 "]) + line
+        line += chance.choice(["rm -l", "rm x", "B=2 rm -l", "ls", "/bin/rm -l", "ls -l", ""])
+        outcome = asked.run(call({"command": line}))
+        assert isinstance(outcome, Refused) and not asked.sent, (round_, line)
+
+
 def test_nothing_outside_of_an_allowed_folder_reaches_the_server(workspace: Path) -> None:
     chance = random.Random(4)
     (workspace / "pub").mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from kit.hooking import OK, REWRITES, Shell, gates, raising, says, specific
 from shack_gateway.errors import Cancelled
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, TOOL, Call, Complete, Failed, InputRequired, Outcome, Refused
 from shack_gateway.pipeline.chain import SHUTTING_DOWN, HookRun, Program
+from shack_gateway.pipeline.hooking import running
 from shack_gateway.pipeline.stages import hooks, permissions, sandbox
 
 RESULT = {"content": [{"type": "text", "text": "hello"}], "structuredContent": {"a": 1}, "extra": [1, 2.50, None]}
@@ -154,8 +155,26 @@ def ids(each: object) -> str:
 @pytest.mark.parametrize("event", [PRE, POST])
 @pytest.mark.parametrize("type", ["command", "stdio", "docker"])
 def test_a_hook_that_may_fail_blocks_when_the_gateway_ends(event: str, type: str) -> None:
-    way = Way(event, HookRun(-1, "", "", SHUTTING_DOWN), each={"type": type, "onFailure": "continue"})
+    way = Way(event, HookRun(-1, "", "", SHUTTING_DOWN, unjudged=True), each={"type": type, "onFailure": "continue"})
     assert "it was stopped: the gateway is shutting down" in refused(way.run()).text
+
+
+NO_ROOM = HookRun(-1, "", "", "was not run: its turn did not come within 330 s", unjudged=True)
+
+
+@pytest.mark.parametrize("event", [PRE, POST])
+@pytest.mark.parametrize("type", ["command", "stdio", "docker"])
+def test_a_hook_that_may_fail_blocks_when_it_was_never_asked(event: str, type: str) -> None:
+    """Who fills the queue, or the machine, must not get past it by that."""
+    way = Way(event, NO_ROOM, each={"type": type, "onFailure": "continue"})
+    assert "it was not run: its turn did not come within 330 s" in refused(way.run()).text
+    assert [(level, NO_ROOM.failure in text) for level, text in way.log] == [("warning", True)]
+
+
+def test_a_hook_of_failures_that_was_never_asked_adds_nothing_to_what_the_model_reads() -> None:
+    answer = complete({"content": [{"type": "text", "text": "no such file"}], "isError": True})
+    outcome = Way(FAILURE, NO_ROOM, answer=answer).run()
+    assert isinstance(outcome, Complete) and outcome.text == answer.text
 
 
 @pytest.mark.parametrize("event, said", [
@@ -752,9 +771,9 @@ def test_hooks_in_the_background_are_bounded() -> None:
 
     built = stage(hooks, ports(run_hook=shell, log=log), hooks={PRE: [{"hooks": [{"command": "x", "async": True}]}]})
     assert built is not None
-    for _ in range(70):
+    for _ in range(running.MOST_ASIDE + 6):
         assert isinstance(Road(built).run(call()), Complete)
-    assert len(begun) == 64 and len([text for _, text in log if "was not started" in text]) == 6
+    assert len(begun) == running.MOST_ASIDE and len([text for _, text in log if "was not started" in text]) == 6
 
 
 # --- processes that stay, and interceptors ---

@@ -31,6 +31,7 @@ MATCHES = [
     (None, True), ("", True), ("*", True), ("mcp__fs__read", True), ("fs__read", True), ("mcp__shack__fs__read", True),
     ("mcp__fs__read|mcp__fs__write", True), ("fs__write, fs__read", True), ("fs__write,fs__list", False),
     ("mcp__fs__READ", False), ("mcp__fs", False), ("mcp__fs__.*", True), ("mcp__other__.*", False), ("fs__re.d", True),
+    ("(?<server>fs)__(?<tool>re.d)$", True),
     ("^fs__", True), ("^mcp__fs__read$", True), ("re.?d$", True), ("mcp__.*__(read|write)", True),
     ("mcp__.*__write.*", False), ("^read", False), ("Write|Edit", False), ("fs__rea", False), ("fs__re.", True),
     (r"fs__\w+", True), (r"fs__\d+", False), ("(?!x)fs", True), ("[Rr]ead", True),
@@ -42,6 +43,42 @@ def test_a_matcher_means_what_it_means_to_claude_code(written: str | None, meant
     value = Value(written)
     assert matcher(value, tools=True)(called(call())) is meant
     assert value.findings.errors == 0
+
+
+NEGATIVE = [
+    # written, fs__read, memory__read
+    ("^(?!mcp__memory__).*", True, False), ("mcp__(?!memory__).*", True, False), ("^mcp__(?!memory)", True, False),
+    ("^mcp__((?!memory).)*$", True, False), ("^(?!.*memory)", True, False), (r"(?<!memory)__read$", True, False),
+    ("^(?!.*(memory|git)).*$", True, False), ("^(?!(mcp__)?[a-z]+y__)", True, False),
+    ("^mcp__(?!memory__|git__)", True, False), ("(?!mcp__memory)mcp__.*", True, False),
+    (r"mcp__(?!fs__read$)\w+__read", False, True), ("^mcp__.*__(?!read$)", False, False),
+    ("^(?!mcp__)", False, False),  # the host's own tools
+    # written for the names that tools have here, or in a host that calls the gateway `shack`
+    ("^mcp__shack__(?!memory__)", True, False), ("^fs__(?!read)", False, False), ("^fs__(?!write)", True, False),
+    ("^(fs|memory)__(?!read)", False, False), ("mcp__shack__((?!memory).)*$", True, False),
+    # what keeps out a name that hooks do not read keeps out nothing: a hook too many
+    ("mcp__(?!shack__)", True, True), ("^(?!memory__)", True, True), ("^(?!mcp__shack__memory)", True, True),
+    # no look-arounds
+    (r"mcp__fs\(?!?", True, False), ("mcp__[(?!]?fs__read", True, False), ("mcp__(?=fs)", True, False),
+    ("^mcp__[^_]+__read$", True, True), ("^mcp__[^m]", True, True),
+]
+
+
+@pytest.mark.parametrize("written, fs, memory", NEGATIVE, ids=[row[0] for row in NEGATIVE])
+def test_what_a_negative_look_around_keeps_out_is_kept_out_under_every_spelling(
+    written: str, fs: bool, memory: bool
+) -> None:
+    value = Value(written)
+    meant = matcher(value, tools=True)
+    assert (meant(called(call())), meant(called(call(server="memory")))) == (fs, memory)
+    assert value.findings.found == []
+
+
+def test_what_keeps_out_a_renamed_tool_is_read_as_the_name_that_hooks_read() -> None:
+    renamed = called(call(name="fs__get"))
+    assert not matcher(Value("^(?!mcp__fs__read$)"), tools=True)(renamed)
+    assert matcher(Value("^(?!mcp__fs__get$)"), tools=True)(renamed)
+    assert matcher(Value("^mcp__fs__get(?!ter)"), tools=True)(renamed)
 
 
 @pytest.mark.parametrize("length, meant", [(255, False), (256, False), (257, True), (400_000, True)])
@@ -71,8 +108,18 @@ def test_a_tool_is_also_known_by_the_name_it_is_shown_under_and_a_resource_by_it
     ("mcp__(", "error `hooks.PreToolUse[0].matcher` cannot be used: the pattern is no regular expression"),
     (5, "error `hooks.PreToolUse[0].matcher` must be a string"),
     ("|", "error `hooks.PreToolUse[0].matcher` names nothing"),
-    ("Bash", "warning `hooks.PreToolUse[0].matcher` names `Bash`, which no tool of a server is called"),
-    ("mcp__memory", "warning `hooks.PreToolUse[0].matcher` names `mcp__memory`, which is a server and no tool"),
+    ("Bash", "warning `hooks.PreToolUse[0].matcher` names `Bash`, which no tool of a server is called: only letters, "
+     "digits, `_` and `-` are a whole name, `mcp__server__tool` Write `.*Bash.*` for every tool with that in its name; "
+     "leave it out if it means a tool of the host."),
+    ("__write_", "warning `hooks.PreToolUse[0].matcher` names `__write_`, which no tool of a server is called: only "
+     "letters, digits, `_` and `-` are a whole name, `mcp__server__tool` Write `.*__write_.*` for"),
+    ("mcp__", "warning `hooks.PreToolUse[0].matcher` names `mcp__`, which no tool of a server is called"),
+    ("mcp__memory", "warning `hooks.PreToolUse[0].matcher` names `mcp__memory`, which is a server and no tool: it "
+     "matches nothing Write `mcp__memory__.*` for all"),
+    ("mcp__memory__", "warning `hooks.PreToolUse[0].matcher` names `mcp__memory__`, which is a server and no tool: it "
+     "matches nothing Write `mcp__memory__.*` for all"),
+    ("memory__", "warning `hooks.PreToolUse[0].matcher` names `memory__`, which is a server and no tool: it matches "
+     "nothing Write `memory__.*` for all"),
 ], ids=str)
 def test_a_matcher_that_cannot_match_is_said_to_be(written: Any, said: str) -> None:
     [what] = found(handlers(ONE, matcher=written))
@@ -117,6 +164,8 @@ FAULTS: list[tuple[Any, str]] = [
     (handlers({**ONE, "if": "git_push(("}), "error `hooks.PreToolUse[0].hooks[0].if` is no permission rule: "),
     (handlers({**ONE, "if": "Bash(git *)"}), "warning `hooks.PreToolUse[0].hooks[0].if` is about `Bash`, which no"),
     (handlers({**ONE, "if": "mcp__fs__run(git *)"}), ""), (handlers({**ONE, "if": "mcp__fs"}), ""),
+    (handlers({**ONE, "if": ""}), "warning `hooks.PreToolUse[0].hooks[0].if` is empty: the hook is run for every call"),
+    (handlers({**ONE, "if": " "}), "warning `hooks.PreToolUse[0].hooks[0].if` is empty: the hook is run for every "),
     (handlers({**ONE, "if": 5}), "error `hooks.PreToolUse[0].hooks[0].if` must be a string"),
     (handlers({**ONE, "if": "fs__read"}, event="Elicitation"),
      "warning `hooks.Elicitation[0].hooks[0].if` has no effect"),
@@ -174,6 +223,7 @@ ENV = {"CLAUDE_PROJECT_DIR": "/ws"}
     ({"command": "${CLAUDE_PROJECT_DIR}/h.sh", "args": ["-r", "${CLAUDE_PROJECT_DIR}", "$HOME"]},
      Program(("/ws/h.sh", "-r", "/ws", "$HOME"), "/ws", ENV, without=("OTEL_",))),
     ({**ONE, "type": "stdio"}, Program("x", "/ws", ENV, stays=True, without=("OTEL_",))),
+    ({**ONE, "async": True}, Program("x", "/ws", ENV, without=("OTEL_",), aside=True)),
     ({**ONE, "type": "docker"}, Program("x", "/ws", ENV, without=("OTEL_",))),
     ({"command": "${CLAUDE_PROJECT_DIR}/h.sh"}, Program("${CLAUDE_PROJECT_DIR}/h.sh", "/ws", ENV, without=("OTEL_",))),
 ], ids=str)
@@ -225,6 +275,17 @@ def test_a_tool_that_no_hook_is_about_does_not_concern_the_stage(value: dict[str
     assert built is not None and built.concerns(call()) is concerned
     older = stage(hooks, ports(), hooks=value, post_tool_hook="x")
     assert older is not None and older.concerns(call())
+
+
+@pytest.mark.parametrize("event, handler, may", [
+    ("PostToolUse", {}, True), ("PostToolUse", {"async": True}, False), ("PostToolUse", {"asyncRewake": True}, False),
+    ("PostToolUse", {"type": "docker"}, True), ("PreToolUse", {"type": "docker"}, True), ("PreToolUse", {}, False),
+    ("PostToolUseFailure", {}, False),
+])
+def test_a_result_is_altered_only_by_who_is_waited_for(event: str, handler: dict[str, Any], may: bool) -> None:
+    """Else the tool is listed without the schema of its results."""
+    built = stage(hooks, ports(), hooks=handlers({**ONE, **handler}, event=event))
+    assert built is not None and built.alters(call()) is may
 
 
 def test_a_tool_is_matched_once() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import json
+import posixpath
 import random
 import re
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 
 from kit.corridor import Road, call, ports, read, refused, run, stage
+from kit.hooking import Shell, specific
 from kit.host import ROOT
 from shack_gateway.config import jsonc
 from shack_gateway.errors import FAILURES
 from shack_gateway.pipeline.call import PROMPT, RESOURCE, Call, Outcome, Refused
 from shack_gateway.pipeline.chain import Stage
-from shack_gateway.pipeline.stages import ORDER, guardrails, injections, permissions, sandbox
+from shack_gateway.pipeline.stages import ORDER, guardrails, hooks, injections, permissions, sandbox
 
 PAGE = (ROOT / "shack_gateway" / "docs" / "guardrails.md").read_text(encoding="utf-8")
 PAGE = PAGE.partition("\n## Injections")[2].partition("\n## Dry run")[0]
@@ -179,10 +181,34 @@ ROWS = re.findall(r"^\| `(\w+__\w+)` \| `(.*)` \| (?:`(\{.*\})`|refused by `(.*)
 
 @pytest.mark.parametrize("name, arguments, expected, rule", ROWS)
 def test_the_table_of_the_page_is_true(name: str, arguments: str, expected: str, rule: str) -> None:
-    server, _, target = name.partition("__")
-    found = sent(ENTRIES, json.loads(arguments), server=server, target=target)
-    assert refused(found).rule == rule if rule else found == json.loads(expected)
+    road, (server, _, target) = Road(*gates(), built(*ENTRIES)), name.partition("__")
+    outcome = road.run(call(json.loads(arguments), server=server, target=target))
+    if rule:
+        assert rule in (refused(outcome).rule, refused(outcome).stage) and road.sent == []
+    else:
+        assert road.sent[0].arguments == json.loads(expected)
+
+
+def gates() -> list[Stage]:
+    """The sandbox, with the folder of the page's example as the workspace."""
+    gate = stage(sandbox, ports("/home/me/project", realpath=posixpath.normpath))
+    assert gate is not None
+    return [gate]
 
 
 def test_the_page_has_its_table() -> None:
-    assert len(ROWS) == 6
+    assert len(ROWS) == 7
+
+
+def test_a_hook_may_change_what_was_set_and_is_judged_as_the_page_says() -> None:
+    example = json.loads(re.findall(r"with `(\{.*?\})` in its `updatedInput`", PAGE)[0])
+    for rewritten, arrives in ((example, True), ({"repo_path": "/tmp"}, False)):
+        shell = Shell(specific("PreToolUse", permissionDecision="allow", updatedInput=rewritten))
+        hook = stage(hooks, ports("/home/me/project", run_hook=shell.run), hooks={"PreToolUse": [{"hooks": [
+            {"type": "command", "command": "0"}]}]})
+        assert hook is not None
+        road = Road(*gates(), built(*ENTRIES), hook)
+        outcome = road.run(call({"max": 5}, server="git", target="log"))
+        assert shell.read[0]["tool_input"] == {"max": 5, "repo_path": "/home/me/project"}
+        assert [each.arguments for each in road.sent] == ([rewritten] if arrives else [])
+        assert arrives or refused(outcome).stage == "sandbox"

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,13 @@ from shack_gateway.pipeline.call import (
     Refused,
 )
 from shack_gateway.store import journal as module
+from shack_gateway.store import journal_file as module_of_files
 from shack_gateway.store.journal import MOST_WAITING, SETTLE_ROWS, configuration
-from shack_gateway.store.journal_file import Bounds, read_header, state
+from shack_gateway.store.journal_file import Bounds, header, read_header, state
 from shack_gateway.store.journal_reading import verify
+
+if sys.platform != "win32":
+    import fcntl
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -521,6 +526,85 @@ def test_a_slow_disk_is_left_to_a_thread(tmp_path: Path, monkeypatch: pytest.Mon
     assert written + sum(row["rows"] for row in dropped) == 64 and 30 <= written < 64
     (verdict,) = verify(str(tmp_path / "journal"))
     assert not verdict.faults and verdict.end == "ended" and not desk.said
+
+
+
+
+def part(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "journal").glob("*.part"))
+
+
+def test_a_file_has_its_name_only_with_its_whole_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, seen = os.rename, list[tuple[str, bytes]]()
+
+    def rename(old: str, new: str) -> None:
+        assert not Path(new).exists() and Path(old).stat().st_mode & 0o777 == 0o600
+        seen.append((new, Path(old).read_bytes()))
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", rename)
+    desk = Desk(tmp_path, Bounds(4000, 1 << 20, 30))
+    desk.calls(30)
+    desk.close()
+    assert seen == [(str(path), header(0, "0" * 64)) for path in files(tmp_path)] and len(seen) > 2
+    assert part(tmp_path) == []
+
+
+@pytest.mark.parametrize("call", ["write", "rename"])
+def test_a_kill_before_that_leaves_no_file_and_what_it_left_is_removed_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    locked: list[int] = []
+
+    def killed(*given: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, killed)
+        patch.setattr(module_of_files, "_lock", locked.append)
+        with pytest.raises(KeyboardInterrupt):
+            Desk(tmp_path, clock=lambda: 1.7e9).calls(1)
+    os.close(locked.pop())
+    (left,) = part(tmp_path)
+    assert files(tmp_path) == [] and verify(str(tmp_path / "journal")) == []
+    strange, link = left.with_name("notes.part"), left.with_name("20200101T000000000Z-1.jsonl.part")
+    strange.write_text("mine")
+    link.symlink_to(strange)
+    Desk(tmp_path).calls(1)
+    assert left.exists(), "it may be another gateway's that begins just now"
+    for path in (left, strange):
+        os.utime(path, (1e9, 1e9))
+    os.utime(link, (1e9, 1e9), follow_symlinks=False)
+    Desk(tmp_path, clock=lambda: time.time() + 1).calls(1)
+    assert not left.exists() and strange.exists() and link.is_symlink()
+    assert not [fault for verdict in verify(str(tmp_path / "journal")) for fault in verdict.faults]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
+def test_a_file_that_is_just_begun_is_not_removed_however_old_it_says_it_is(tmp_path: Path) -> None:
+    Desk(tmp_path).calls(1)
+    held = tmp_path / "journal" / "20260101T000000000Z-1.jsonl.part"
+    with held.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.utime(held, (1e9, 1e9))
+        Desk(tmp_path, clock=lambda: time.time() + 1).calls(1)
+        assert held.exists()
+    Desk(tmp_path, clock=lambda: time.time() + 2).calls(1)
+    assert not held.exists()
+
+
+@pytest.mark.parametrize("suffix", ["", ".part"])
+def test_what_has_the_name_already_is_neither_written_to_nor_replaced(tmp_path: Path, suffix: str) -> None:
+    """A link too, wherever it leads."""
+    (tmp_path / "journal").mkdir(mode=0o700)
+    other, mine = tmp_path / "other", f"20231114T221320000Z-{os.getpid()}.jsonl"
+    other.write_text("mine")
+    (tmp_path / "journal" / (mine + suffix)).symlink_to(other)
+    desk = Desk(tmp_path, clock=lambda: 1.7e9)
+    desk.calls(1)
+    desk.close()
+    assert other.read_text() == "mine" and (tmp_path / "journal" / (mine + suffix)).is_symlink()
+    assert files(tmp_path)[-1].name == mine.replace(".jsonl", "-2.jsonl") and len(rows(tmp_path, "call")) == 1
 
 
 # --- one file after the other ----------------------------------------------------------------------------------------

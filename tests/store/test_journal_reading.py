@@ -240,9 +240,23 @@ def test_what_a_kill_leaves_behind_is_no_fault_wherever_it_cut(tmp_path: Path) -
         verdict = alone(tmp_path)
         assert not verdict.faults, (end, verdict)
         assert verdict.end == (OPEN if whole[:end].endswith(b"\n") else TORN)
-    for end in range(HEADER):
-        path.write_bytes(header(0, "0" * 64)[:end])
-        assert not alone(tmp_path).faults
+    path.write_bytes(whole[:HEADER])
+    assert alone(tmp_path).faults, "its first line counts a row"
+
+
+def test_a_file_without_its_whole_first_line_was_cut(tmp_path: Path) -> None:
+    """None has its name before: also the newest, which no other file speaks of."""
+    desk = Desk(tmp_path)
+    desk.calls(3)
+    desk.close()
+    (path,) = files(tmp_path)
+    whole = path.read_bytes()
+    for head in (whole, header(0, "0" * 64)):
+        for end in range(HEADER):
+            path.write_bytes(head[:end])
+            assert [fault.what for fault in alone(tmp_path).faults] == ["is cut off in its first line"]
+    path.write_bytes(header(0, "0" * 64))
+    assert not alone(tmp_path).faults
 
 
 def test_a_file_that_is_written_to_is_no_fault(tmp_path: Path) -> None:

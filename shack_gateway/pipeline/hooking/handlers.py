@@ -61,6 +61,8 @@ def condition(value: Value) -> Condition | None:
     """A permission rule that the call must match."""
     written = text(value)
     if not written.strip():
+        if isinstance(value.data, str):
+            value.warn("is empty: the hook is run for every call", "Leave it out to mean that.")
         return None
     try:
         found, rule = one_rule(written), parse(written)

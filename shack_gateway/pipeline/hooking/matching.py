@@ -5,7 +5,10 @@
     anything else                      a regular expression that must match somewhere in the name
 
 Rule 1: a tool is known by several names, and it is enough that one matches (`called`).
-Rule 2: a name that is too long to be judged is meant.
+Rule 2: an expression with a negative look-around is judged by one name only: what it keeps out under that it would let
+        in under another. It is the first that the rest of the expression fits, and the first of all is the one that
+        hooks read.
+Rule 3: a name that is too long to be judged is meant.
 """
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from collections.abc import Callable, Iterable
 
 from ...catalog.names import SEPARATOR
 from ...config.fields import Value
-from ...masking.patterns import REACH, TooLong, certify
+from ...errors import clip
+from ...masking.patterns import REACH, Certified, TooLong, certify, unbarred
 from ..call import Call
 from ..tools import HOST, OURS, names
 
@@ -35,19 +39,37 @@ def matcher(value: Value, *, tools: bool) -> Matches:
     if _PLAIN.match(written):
         return _listed(value, written, tools)
     try:
-        search = certify(written).search
+        wanted = certify(written, longest=REACH)
     except ValueError as error:
         value.error(f"cannot be used: the pattern {error}")
         return every
+    if (rest := unbarred(written)) != written:
+        try:
+            return _but(wanted, certify(rest, longest=REACH))
+        except ValueError:
+            pass  # too many steps: judged by every name it means more tools, not fewer
 
     def is_found(called: Iterable[str]) -> bool:
-        try:
-            # Past `REACH` a match may be missed, and servers choose the names: better a hook too many than one too few.
-            return any(len(name) > REACH or search(name) for name in called)
-        except TooLong:
-            return True
+        return any(_fits(wanted, name) for name in called)
 
     return is_found
+
+
+def _but(wanted: Certified, rest: Certified) -> Matches:
+    """Judges by the first name that fits `rest`, which is `wanted` without its negative look-arounds."""
+
+    def is_found(called: Iterable[str]) -> bool:
+        return any(_fits(wanted, name) for name in [name for name in called if _fits(rest, name)][:1])
+
+    return is_found
+
+
+def _fits(pattern: Certified, name: str) -> bool:
+    # Past `REACH` a match may be missed, and servers choose the names: better a hook too many than one too few.
+    try:
+        return len(name) > REACH or pattern.search(name) is not None
+    except TooLong:
+        return True
 
 
 def every(called: Iterable[str]) -> bool:
@@ -65,12 +87,17 @@ def _listed(value: Value, written: str, tools: bool) -> Matches:
     if not meant:
         value.error("names nothing", "Leave it out to mean every tool." if tools else "Leave it out to mean all.")
     for name in sorted(meant) if tools else ():
-        if SEPARATOR not in name:
-            value.warn(f"names `{name}`, which no tool of a server is called: they are `mcp__server__tool`",
-                       "Leave it out if it means a tool of the host.")
-        elif name.startswith(HOST) and SEPARATOR not in name[len(HOST):]:
-            value.warn(f"names `{name}`, which is a server and no tool: it matches nothing",
-                       f"Write `{name}__.*` for all of its tools.")
+        shown, bare = clip(name, 80), name.removeprefix(HOST)
+        server, _, tool = bare.partition(SEPARATOR)
+        if server and tool:
+            continue
+        if server and (bare != name or SEPARATOR in bare):
+            value.warn(f"names `{shown}`, which is a server and no tool: it matches nothing",
+                       f"Write `{shown.removesuffix(SEPARATOR)}{SEPARATOR}.*` for all of its tools.")
+        else:
+            value.warn(f"names `{shown}`, which no tool of a server is called: only letters, digits, `_` and `-` are a "
+                       "whole name, `mcp__server__tool`", f"Write `.*{shown}.*` for every tool with that in its name; "
+                       "leave it out if it means a tool of the host.")
 
     def is_listed(called: Iterable[str]) -> bool:
         return not meant.isdisjoint(called)

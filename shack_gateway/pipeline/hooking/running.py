@@ -2,7 +2,8 @@
 
 Rule 1: a hook that cannot be judged to be meant is run.
 Rule 2: what failed is said in the log, whether the call goes on or not.
-Rule 3: when the gateway ends, no call goes on because its hook was ended: not even where a hook may fail.
+Rule 3: where the gateway is why a hook has not judged (it ends, or has no room), the call is blocked: even where a hook
+        may fail.
 """
 from __future__ import annotations
 
@@ -13,13 +14,13 @@ from ...record import NamedTuple
 from ...slot import Drive
 from ..call import Call
 from ..chain import SHUTTING_DOWN, HookRun, Ports, Program
-from .handlers import DOCKER, STDIO, Handler
+from .handlers import DOCKER, FAILURE, STDIO, Handler
 from .said import Said, bare, read, read_interceptor
 
 FOLDER = "CLAUDE_PROJECT_DIR"
 """The variable that tells a hook where the project is, and its place in commands without a shell."""
-MOST_ASIDE = 64
-"""Hooks that nobody waits for and that run at the same time; those behind are not started."""
+MOST_ASIDE = 256
+"""Hooks that nobody waits for and that run, or wait for their turn; those behind are not started."""
 
 Trace = Callable[[Call, str, HookRun], None]
 
@@ -37,7 +38,7 @@ def program(handler: Handler, folder: str) -> Program:
     command: str | tuple[str, ...] = handler.command
     if handler.args is not None:
         command = tuple([part.replace(f"${{{FOLDER}}}", folder) for part in (handler.command, *handler.args)])
-    return Program(command, folder, {FOLDER: folder}, handler.type == STDIO, handler.shell, ("OTEL_",))
+    return Program(command, folder, {FOLDER: folder}, handler.type == STDIO, handler.shell, ("OTEL_",), handler.aside)
 
 
 def ready(handlers: Sequence[Handler], ports: Ports, secs: float, most_secs: float) -> tuple[Hook, ...]:
@@ -80,8 +81,11 @@ class Runner:
             self.trace(call, handler.place, run)
         said = read_interceptor(run) if handler.type == DOCKER else read(run, handler.event)
         answer = bare(run.stdout)
-        if run.failure == SHUTTING_DOWN:
-            said.blocked = f"it {SHUTTING_DOWN}"
+        if run.unjudged:
+            if handler.event != FAILURE:  # which hinders nothing, and what it says is for the model
+                said.blocked = f"it {run.failure}"
+            if run.failure != SHUTTING_DOWN:
+                self._report("warning", hook, run.failure, call)
         elif said.failure:
             self.fail(hook, said, said.failure, call)
         elif handler.type == STDIO and answer and not answer.startswith("{"):
@@ -103,7 +107,8 @@ class Runner:
     def _start_aside(self, hook: Hook, payload: bytes) -> None:
         place = hook.handler.place
         if self._aside >= MOST_ASIDE:
-            self._ports.report("warning", f"hook `{place}` was not started: {MOST_ASIDE} hooks run in the background")
+            self._ports.report("warning", f"hook `{place}` was not started: {MOST_ASIDE} hooks run in the background, "
+                               "or wait for their turn")
             return
         self._aside += 1
         Drive(self._run_aside(hook, payload), self._over, lambda error: self._broke(place, error)).step()

@@ -144,7 +144,8 @@ class Hooks(Stage):
     def alters(self, call: Call) -> bool:
         """True where a hook may give another result."""
         events = self._of(call)
-        return bool(events.behind) or any(hook.handler.type == DOCKER for hook in events.before)
+        return (any(not hook.handler.aside for hook in events.behind)
+                or any(hook.handler.type == DOCKER for hook in events.before))
 
     # --- before a call ---
 

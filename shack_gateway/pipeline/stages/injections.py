@@ -39,7 +39,7 @@ def _joinable(value: Value) -> dict[str, Any]:
 
 _KEYS = (
     Field("tool", text, "*", "The tool, or tools by pattern (`git__*`), whose calls are changed.", "tool or pattern"),
-    Field("set", _arguments, {}, "Arguments that every call has, whatever it brought.", "object"),
+    Field("set", _arguments, {}, "Arguments that are set, whatever the call brings under that name.", "object"),
     Field("default", _arguments, {}, "Arguments for calls that bring none of that name, or `null`.", "object"),
     Field("append", _joinable, {}, "Texts that are put behind an argument's text, and lists that go on its list. An "
           "argument that is missing begins empty.", "object"),
