@@ -98,6 +98,20 @@ def test_a_refusal_says_by_which_rule_and_what_an_allow_rule_would_name() -> Non
     assert verdict.rule == "default_decision: deny" and "`fs__read`" in verdict.text
 
 
+@pytest.mark.parametrize("section, concerns", [
+    ({"deny": ["fs__write"], "allow": ["fs__read"]}, False), ({"deny": ["fs__read(x)"]}, True),
+    ({"ask": ["fs__r*"]}, True), ({"deny": ["mcp__fs"]}, True), ({"deny": ["shown"]}, True),
+    ({"deny": ["git__x"], "default_decision": "deny"}, True), ({"deny": ["git__x"], "default_decision": "prompt"}, True),
+])
+def test_a_tool_that_nothing_could_be_said_of_does_not_come_to_the_stage(
+    section: dict[str, Any], concerns: bool,
+) -> None:
+    built = stage(permissions, LEXICAL, permissions=section)
+    assert built is not None
+    asked = Call(1, TOOL, "fs", "shown", "read", {}, {}, call().context)
+    assert built.concerns(asked) is concerns
+
+
 @pytest.mark.parametrize("section", [None, {}, {"default_decision": "allow"}, {"allow": ["a__b"]}, {"deny": []}],
     ids=str)
 def test_without_anything_to_forbid_there_is_no_stage(section: Any) -> None:

@@ -101,7 +101,12 @@ class Permissions(Stage):
         self._deny, self._ask, self._allow = (
             tuple([(named(rule.tool), rule) for rule in read[kind]]) for kind in ("deny", "ask", "allow"))
         self._default: str = read["default_decision"]
-        self._tools: dict[str | tuple[str, str], _Sorted] = {}
+        self._tools: dict[tuple[str, str, str], _Sorted] = {}
+
+    def concerns(self, call: Call) -> bool:
+        """False for a tool that no rule forbids or asks about, where everything else is allowed."""
+        called = names(call)
+        return self._default != "allow" or bool(about(called, self._deny) or about(called, self._ask))
 
     async def before(self, call: Call) -> Call | Outcome:
         """The call, or by which rule it is refused."""
@@ -155,8 +160,7 @@ class Permissions(Stage):
 
     def _ready(self, call: Call) -> _Sorted:
         """The rules about the tool that is called."""
-        name = policy_name(call)
-        key = name if call.name == name or call.kind == RESOURCE else (name, call.name)
+        key = (call.server, call.target, call.name) if call.kind != RESOURCE else (call.server, "", "")
         ready = self._tools.get(key)
         if ready is not None and ready.known is None:
             return ready
