@@ -8,46 +8,33 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, AnyStr, Generic
 
+_METHODS = ("match", "fullmatch", "search", "finditer", "sub", "split")
+
 
 class Pattern(Generic[AnyStr]):
-    """As `re.compile`, but not yet. What runs for every call is compiled at import instead."""
+    """As `re.compile`, but not yet: the methods of the compiled pattern take their places when one is first asked for.
 
-    __slots__ = ("_compiled", "_flags", "_source")
+    To take one out of a pattern (`Pattern(...).match`) compiles it.
+    """
+
+    match: Callable[..., re.Match[AnyStr] | None]
+    fullmatch: Callable[..., re.Match[AnyStr] | None]
+    search: Callable[..., re.Match[AnyStr] | None]
+    finditer: Callable[[AnyStr], Iterator[re.Match[AnyStr]]]
+    sub: Callable[..., AnyStr]
+    split: Callable[[AnyStr], list[AnyStr | Any]]
 
     def __init__(self, source: AnyStr, flags: int = 0) -> None:
         self._source: AnyStr = source
         self._flags = flags
-        self._compiled: re.Pattern[AnyStr] | None = None
 
-    @property
-    def _ready(self) -> re.Pattern[AnyStr]:
-        if self._compiled is None:
-            self._compiled = re.compile(self._source, self._flags)
-        return self._compiled
-
-    def match(self, text: AnyStr, *place: int) -> re.Match[AnyStr] | None:
-        """`re.Pattern.match`."""
-        return self._ready.match(text, *place)
-
-    def fullmatch(self, text: AnyStr, *place: int) -> re.Match[AnyStr] | None:
-        """`re.Pattern.fullmatch`."""
-        return self._ready.fullmatch(text, *place)
-
-    def search(self, text: AnyStr, *place: int) -> re.Match[AnyStr] | None:
-        """`re.Pattern.search`."""
-        return self._ready.search(text, *place)
-
-    def finditer(self, text: AnyStr) -> Iterator[re.Match[AnyStr]]:
-        """`re.Pattern.finditer`."""
-        return self._ready.finditer(text)
-
-    def sub(self, by: AnyStr | Callable[[re.Match[AnyStr]], AnyStr], text: AnyStr, count: int = 0) -> AnyStr:
-        """`re.Pattern.sub`."""
-        return self._ready.sub(by, text, count)
-
-    def split(self, text: AnyStr) -> list[AnyStr | Any]:
-        """`re.Pattern.split`."""
-        return self._ready.split(text)
+    def __getattr__(self, name: str) -> Any:
+        if name not in _METHODS:
+            raise AttributeError(name)
+        compiled = re.compile(self._source, self._flags)
+        for method in _METHODS:
+            setattr(self, method, getattr(compiled, method))
+        return getattr(self, name)
 
 
 class Module:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..lazy import Pattern
 from ..wire.splice import edit, scan
 
-_COLON = Pattern(r"[ \t\n\r]*:[ \t\n\r]*").match
+_COLON = Pattern(r"[ \t\n\r]*:[ \t\n\r]*")
 
 
 def only_place(text: str, key: str) -> int:
@@ -18,7 +18,7 @@ def only_place(text: str, key: str) -> int:
     """
     quoted = f'"{key}"'
     at = text.find(quoted)
-    colon = _COLON(text, at + len(quoted)) if at >= 0 else None
+    colon = _COLON.match(text, at + len(quoted)) if at >= 0 else None
     if colon is None or "\\u" in text or text.find(quoted, colon.end()) >= 0:
         return -1
     return colon.end()
@@ -28,7 +28,7 @@ def place_of(text: str, key: str, value: str) -> int:
     """Where `value` can be read, if the first member `key`, whatever object it belongs to, has it; -1: not sure."""
     quoted = f'"{key}"'
     at = text.find(quoted)
-    colon = _COLON(text, at + len(quoted)) if at >= 0 else None
+    colon = _COLON.match(text, at + len(quoted)) if at >= 0 else None
     if colon is None or not text.startswith('"', colon.end()) or scan(text, colon.end())[0] != value:
         return -1
     return colon.end()

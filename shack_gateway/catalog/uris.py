@@ -27,8 +27,8 @@ _USABLE = Pattern(
     r"|file://[A-Za-z0-9._-]*(?=[/?#]|$)"
     rf"|(?!(?:https?|wss?|ftp|file):)[A-Za-z][A-Za-z0-9+.-]*:(?:(?!//)|//(?:{_USER}{_HOST}{_PORT})?(?=[/?#]|$)))"
     r"[^\x00-\x1f\x7f]*"
-).fullmatch
-_USABLE_TEMPLATE = Pattern(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|\{)[^\x00-\x1f\x7f]+").fullmatch
+)
+_USABLE_TEMPLATE = Pattern(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|\{)[^\x00-\x1f\x7f]+")
 
 
 def wrap(server: str, uri: str) -> str:
@@ -62,12 +62,12 @@ def is_usable(uri: str) -> bool:
     The python SDK's client checks every listed URI by the rules of browsers, and refuses the whole list for one. The
     rules here are stricter: a URI that is not sure to pass is shown in our scheme, where it always works.
     """
-    return _USABLE(uri) is not None and not uri.startswith(SCHEME)
+    return _USABLE.fullmatch(uri) is not None and not uri.startswith(SCHEME)
 
 
 def is_usable_template(template: str) -> bool:
     """The same for a template: nobody checks those, but what they expand to must be a URI."""
-    return _USABLE_TEMPLATE(template) is not None and not template.startswith(SCHEME)
+    return _USABLE_TEMPLATE.fullmatch(template) is not None and not template.startswith(SCHEME)
 
 
 def quote(text: str) -> str:

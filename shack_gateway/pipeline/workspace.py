@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable
 
 from .chain import Ports
 
+INSIDE, ONLY_TO_READ, OURS = 1, 2, 4
+MOST_PLACES = 1024
+
 
 class Workspace:
     """The root, further ones, the folders that servers work in, and the port that follows links.
@@ -20,8 +23,8 @@ class Workspace:
     """
 
     __slots__ = (
-        "_extra", "_folders", "_fold", "_private", "_readable", "_tree", "has_private", "join", "normal", "realpath",
-        "root", "windows")
+        "_extra", "_fold", "_folders", "_places", "_private", "_readable", "_tree", "has_private", "join", "normal",
+        "realpath", "root", "windows")
 
     def __init__(self, ports: Ports, extra: Iterable[str] = (), readable: Iterable[str] = ()) -> None:
         self.root, self.realpath, self._folders = ports.workspace_root, ports.realpath, ports.folders
@@ -34,6 +37,7 @@ class Workspace:
         self._extra, self._readable = tuple(map(self._as_tree, extra)), tuple(map(self._as_tree, readable))
         self._private = tuple([_plain(folder) for folder in ports.private])
         self.has_private = bool(self._private)
+        self._places: dict[str, int] = {}
 
     def folders(self, server: str) -> tuple[str, ...]:
         """Where relative paths in the arguments of a server begin: at the root, and in its own working directory."""
@@ -56,13 +60,24 @@ class Workspace:
             return whole[len(self._tree) :]
         return "." if folded == self._fold(self.root) else None
 
-    def holds(self, whole: str, *, reads: bool) -> bool:
-        """True for what a call may name; `reads` tells that it changes nothing. `whole` has no links left."""
+    def place(self, whole: str) -> int:
+        """Where `whole` is, which has no links left: `INSIDE` of a root, or of one that is `ONLY_TO_READ`, and `OURS`,
+        all that holds together. The same few paths come again and again: what is found out is remembered."""
+        place = self._places.get(whole)
+        if place is None:
+            place = self._roots(whole) | (OURS if self.is_private(whole) else 0)
+            if len(self._places) >= MOST_PLACES:
+                self._places.clear()
+            self._places[whole] = place
+        return place
+
+    def _roots(self, whole: str) -> int:
         if self.inner(whole) is not None:
-            return True
+            return INSIDE
         folded = self._fold(whole)
         tree = folded if folded[-1:] in "/\\" else folded + self._tree[-1]  # a root is inside of itself
-        return tree.startswith(self._extra) or (reads and tree.startswith(self._readable))
+        found = INSIDE if tree.startswith(self._extra) else 0
+        return found | ONLY_TO_READ if tree.startswith(self._readable) else found
 
     def _as_tree(self, root: str) -> str:
         """A root as the beginning of everything in it."""

@@ -166,7 +166,7 @@ def _cut(line: Line) -> Line:
 _ID_FIRST = re.compile(r'\{"jsonrpc": ?"2\.0", ?"id": ?(-?[0-9]{1,18}), ?"result": ?(?=\{)').match
 _ID_LAST = re.compile(r'\{"result": ?(?=\{)').match
 _ID_LAST_TAIL = re.compile(r', ?"jsonrpc": ?"2\.0", ?"id": ?(-?[0-9]{1,18})\}[ \t]*').fullmatch
-_HALF_ESCAPE = Pattern(r"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z").search
+_HALF_ESCAPE = Pattern(r"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 
 
 def read(line: bytes | list[bytes]) -> Message | list[Any] | None:
@@ -186,12 +186,12 @@ def read(line: bytes | list[bytes]) -> Message | list[Any] | None:
 
 _ID_IN_HEAD = Pattern(
     rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(-?[0-9]{1,18})\s*,\s*"(?:result|error)"'
-).match
+)
 
 
 def id_in_head(head: bytes) -> int | None:
     """The id of an answer whose line is of no use but for its beginning."""
-    found = _ID_IN_HEAD(head)
+    found = _ID_IN_HEAD.match(head)
     return int(found[1]) if found else None
 
 
@@ -299,7 +299,7 @@ def _shortened(chunks: list[bytes]) -> str:
     try:
         for chunk in chunks:
             piece = carried + decoder.decode(chunk)
-            half = _HALF_ESCAPE(piece, max(0, len(piece) - 32))
+            half = _HALF_ESCAPE.search(piece, max(0, len(piece) - 32))
             carried = half[1] if half else ""
             if half:
                 piece = piece[: half.start(1)]

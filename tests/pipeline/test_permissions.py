@@ -101,7 +101,8 @@ def test_a_refusal_says_by_which_rule_and_what_an_allow_rule_would_name() -> Non
 @pytest.mark.parametrize("section, concerns", [
     ({"deny": ["fs__write"], "allow": ["fs__read"]}, False), ({"deny": ["fs__read(x)"]}, True),
     ({"ask": ["fs__r*"]}, True), ({"deny": ["mcp__fs"]}, True), ({"deny": ["shown"]}, True),
-    ({"deny": ["git__x"], "default_decision": "deny"}, True), ({"deny": ["git__x"], "default_decision": "prompt"}, True),
+    ({"deny": ["git__x"], "default_decision": "deny"}, True),
+    ({"deny": ["git__x"], "default_decision": "prompt"}, True),
 ])
 def test_a_tool_that_nothing_could_be_said_of_does_not_come_to_the_stage(
     section: dict[str, Any], concerns: bool,

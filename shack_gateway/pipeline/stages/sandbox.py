@@ -40,7 +40,7 @@ from ..call import RESOURCE, TOOL, Call, Outcome, Refused
 from ..chain import Ports, Stage
 from ..paths import LONGEST, MAYBE, NOTHING, SURELY, foreign, is_rooted, looks, quiet, readings, too_long
 from ..tools import names
-from ..workspace import Workspace
+from ..workspace import INSIDE, ONLY_TO_READ, OURS, Workspace
 
 START = "sandbox violation: directory traversal blocked: "
 ALLOWED = "Allowed are paths inside the workspace, absolute or relative to its root"
@@ -184,7 +184,7 @@ class Sandbox(Stage):
             text = text.lstrip("/\\")
         if reason := _unreadable(text):
             return reason if certainty is SURELY else ""
-        workspace = self._workspace
+        workspace, allowed = self._workspace, INSIDE | ONLY_TO_READ if reads else INSIDE
         for path in readings(text, windows=workspace.windows):
             if certainty is SURELY and (path.startswith("~") or not workspace.windows and foreign(path)):
                 return self._outside            # whose home `~` is, only the server knows
@@ -193,9 +193,10 @@ class Sandbox(Stage):
                     return TOO_MANY
                 try:
                     real = workspace.realpath(workspace.whole(folder, path))
-                    if not workspace.holds(real, reads=reads):
-                        return READ_ONLY if workspace.holds(real, reads=True) else self._outside
-                    if workspace.is_private(real):
+                    leads = workspace.place(real)
+                    if not leads & allowed:
+                        return READ_ONLY if leads & ONLY_TO_READ else self._outside
+                    if leads & OURS:
                         return PRIVATE
                 except (OSError, ValueError) as error:
                     # What may be a path but cannot be opened is harmless; what is one is refused.
