@@ -26,11 +26,14 @@ WAIT_SECS = 300.0
 is blocked, however lenient the hook is."""
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 """What the system says when it has no room for another process just now."""
+FAULTS = (OSError, ValueError, RuntimeError)
+"""What a start that fails raises; the last where there can be no more threads."""
+Fault = OSError | ValueError | RuntimeError
 TAIL = 2048
 """Bytes of its standard error that are kept, to say why it died."""
 
 Start = Callable[[Died], Child]
-"""Starts the process; raises `OSError` or `ValueError`."""
+"""Starts the process; raises one of `FAULTS`."""
 
 
 class _Event:
@@ -126,7 +129,7 @@ class Resident:
             if self._life is None:
                 try:
                     self._life = _Life(self._loop, self._start, self)
-                except (OSError, ValueError) as error:
+                except FAULTS as error:
                     self._settle(not_started(error))
                     return
             event.timer = self._loop.call_later(
@@ -225,15 +228,15 @@ def without_a_turn(secs: float) -> HookRun:
     return HookRun(-1, "", "", f"was not run: its turn did not come within {secs:g} s", unjudged=True)
 
 
-def not_started(error: OSError | ValueError) -> HookRun:
+def not_started(error: Fault) -> HookRun:
     """What comes of a hook that could not be started. Where the system has no room, that says nothing of the hook: who
     fills it up must not get past a lenient one."""
     return HookRun(-1, "", "", f"failed to spawn hook: {error}", unjudged=is_scarce(error))
 
 
-def is_scarce(error: OSError | ValueError) -> bool:
+def is_scarce(error: Fault) -> bool:
     """True where the system has no room for another process just now."""
-    return isinstance(error, OSError) and error.errno in SCARCE
+    return isinstance(error, RuntimeError) or (isinstance(error, OSError) and error.errno in SCARCE)
 
 
 def words(raw: bytes) -> tuple[str, bool]:

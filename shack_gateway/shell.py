@@ -18,7 +18,7 @@ from functools import partial
 from .children import Child, Died, Keeper
 from .pipeline.chain import SHUTTING_DOWN, HookRun, Program
 from .pipes import Outbox, Reader, Writer
-from .resident import WAIT_SECS, Resident, is_scarce, not_started, without_a_turn, words
+from .resident import FAULTS, WAIT_SECS, Resident, is_scarce, not_started, without_a_turn, words
 from .slot import Slot
 
 MOST_WORDS = 65_536
@@ -61,12 +61,18 @@ class Shell:
             try:
                 child = self._start(program, lambda exit_code: hook.exited(exit_code))
                 break
-            except (OSError, ValueError) as error:
+            except FAULTS as error:
                 if not is_scarce(error) or turns.taken == 1:
                     turns.give_back()
                     return not_started(error)
                 again = True
-        hook = _Hook(self._loop, child, payload, limit_secs, most, self._over)
+        try:
+            turns.go_on()
+            hook = _Hook(self._loop, child, payload, limit_secs, most, self._over)
+        except BaseException:
+            child.kill()
+            turns.give_back()
+            raise
         self._running.add(hook)
         try:
             return await hook.slot
@@ -172,7 +178,11 @@ class Turns:
     def give_back(self) -> None:
         """A turn is over; the next has it."""
         self.taken -= 1
-        if self._waiting:
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Let the next have its turn, if there is one left: there was room for another, or is now."""
+        if self._waiting and self.taken < self._most:
             self._loop.call_soon(self._pass_on)  # in a turn of its own: it may start and fail at once, and so on
 
     def close(self) -> None:

@@ -22,10 +22,10 @@ OF_TOP = (
 )
 """Keys that are read at the top of the file only."""
 POLICY = (
-    "permissions", "sandbox", "sandbox_exempt", "guardrails", "limits", "hidden", "profile", "hooks", "pre_tool_hook",
-    "post_tool_hook", "dry_run",
+    "permissions", "sandbox", "sandbox_exempt", "guardrails", "hidden", "hooks", "pre_tool_hook", "post_tool_hook",
+    "dry_run",
 )
-"""Those of them that restrict what may be done."""
+"""Those of them that restrict what may be done, and that no host has in a server's entry (as it may `limits`)."""
 OF_HOOKS = ("PreToolUse", "PostToolUse", "PostToolUseFailure", "Elicitation")
 """Keys that are read in `hooks` only."""
 OF_SERVERS = ("include", "exclude")
@@ -84,7 +84,7 @@ def stray(path: tuple[str | int, ...], data: Any) -> Stray | None:
     if not above:
         return _at_top(word, data)
     if above == (SANDBOX,):
-        return _in_sandbox(word)
+        return _in_sandbox(word, data)
     if above == (PERMISSIONS,):
         return _in_rules(word, data, is_profile=False)
     if len(above) == 2 and above[0] == PROFILES:
@@ -114,11 +114,11 @@ def _at_top(word: str, data: Any) -> Stray | None:
         return Stray(_NOT_HERE, f'Write it into `hooks`: `"hooks": {{"{event}": [...]}}`.')
     if word in _READONLY:
         return Stray(_NOT_READ, 'Write `"profile": "readonly"`.')
-    if word in _DECISION - {"mode", "action"} or word == MODE:
+    if (word in _DECISION - {"mode", "action"} and not (_is_remark(data) and data not in _DECISIONS)) or word == MODE:
         return Stray(_NOT_READ, _decision(word, data, "Write it into `permissions`: "))
     if word in _RULES - {"patterns", "matchers"}:
         return Stray(_NOT_READ, _rules("permissions."))
-    return _other_words(word, {
+    return _other_words(word, data, {
         _ALLOW - {"include", "safe"}: "permissions.allow", _DENY - {"disabled", "never"}: "permissions.deny",
         _ASK - {"review"}: "permissions.ask", _FOLDERS - {"paths", "roots", "folders"}: "sandbox.extra_roots",
         _READ_ONLY: "sandbox.read_only_roots", _HIDDEN: "hidden"})
@@ -149,10 +149,10 @@ def _in_rules(word: str, data: Any, *, is_profile: bool) -> Stray | None:
         return Stray(_NOT_READ, "Write it as `hidden`" + ("." if is_profile else " at the top of the file."))
     own = _known(word, LISTS)
     return Stray(_NOT_READ, f"Write it as `{own}`.") if own else _other_words(
-        word, {_ALLOW: "allow", _DENY: "deny", _ASK: "ask"})
+        word, data, {_ALLOW: "allow", _DENY: "deny", _ASK: "ask"})
 
 
-def _in_sandbox(word: str) -> Stray:
+def _in_sandbox(word: str, data: Any) -> Stray:
     """Of `sandbox`, which 0.1.0 did not have: every unknown key is one too many."""
     if _known(word, OF_TOP):
         return Stray(_NOT_HERE, "Write it at the top of the file.")
@@ -161,7 +161,7 @@ def _in_sandbox(word: str) -> Stray:
     near = _known(word, FOLDERS) or _near(word, FOLDERS)
     if near:
         return Stray(_NOT_READ, f"Did you mean `{near}`?")
-    known = _other_words(word, {_FOLDERS: "extra_roots", _READ_ONLY | _READONLY: "read_only_roots",
+    known = _other_words(word, data, {_FOLDERS: "extra_roots", _READ_ONLY | _READONLY: "read_only_roots",
                                 _EXEMPT: "exempt"})
     return known or Stray(_NOT_READ, f"The keys of `sandbox` are {_listed(FOLDERS)}; it cannot be switched off.")
 
@@ -184,13 +184,22 @@ def _rules(above: str) -> str:
             "`server__tool(content)`.")
 
 
-def _other_words(word: str, meant: dict[frozenset[str], str]) -> Stray | None:
+def _other_words(word: str, data: Any, meant: dict[frozenset[str], str]) -> Stray | None:
+    if _is_remark(data):
+        return None
     for words, place in meant.items():
         if word in words:
             also = f", or `{place.replace('ask', 'allow')}` for what passes without a question" if (
                 word in ("approve", "approvals", "approval")) else ""
             return Stray(_NOT_READ, f"Write it as `{place}`{also}.")
     return None
+
+
+def _is_remark(data: Any) -> bool:
+    """True for what can be no rule, no path and no switch: `"approved": "by Bob"`, `"review": 2025`."""
+    if isinstance(data, str):
+        return not any(sign in data for sign in ("__", "*", "/", "\\"))
+    return isinstance(data, (int, float)) and not isinstance(data, bool)
 
 
 def _fold(key: str) -> str:

@@ -315,7 +315,7 @@ class Gateway:
         if kind == "ref/prompt":
             # A prompt that rules refuse whatever it is asked with is shown nowhere, and has no completions either.
             entry = await self._prompt_entry(ref.get("name"), shown=True)
-            server, target = entry.server, {**ref, "name": entry.target}
+            server, target = entry.server, {"type": kind, "name": entry.target}
         elif kind == "ref/resource" and type(ref.get("uri")) is str:
             entry = self._resource_entry(ref["uri"])
             if entry is None:
@@ -323,16 +323,21 @@ class Gateway:
                 entry = self._resource_entry(ref["uri"])
             if entry is None:
                 raise RequestError("unknown resource", f"unknown resource: {clip(ref['uri'], 500)}")
-            server, target = entry.server, {**ref, "uri": entry.target}
+            server, target = entry.server, {"type": kind, "uri": entry.target}
         else:
             raise RequestError(
                 "bad params", '`ref` must be {"type": "ref/prompt", "name": …} or {"type": "ref/resource", "uri": …}.'
             )
         began = self._now()
-        outcome = self._chain.judge(_completion(number, kind, server, entry, params, context))
+        argument, given = _to_complete(params)
+        values = {**given, argument["name"]: argument["value"]}
+        outcome = self._chain.judge(_completion(number, kind, server, entry, values, params, context))
         if outcome is None:
+            sent = {"ref": target, "argument": argument}
+            sent |= {"context": {"arguments": given}} if given else {}
+            sent |= {"_meta": params["_meta"]} if "_meta" in params else {}
             outcome = self._chain.seal(await self._servers.request(
-                server, "completion/complete", {**params, "ref": target}, context.capabilities, context.log_level
+                server, "completion/complete", sent, context.capabilities, context.log_level
             ))
         self._note("completion/complete", params, number, outcome, began)
         return outcome
@@ -348,20 +353,33 @@ def _text(text: str) -> Complete:
     return Complete(encode({"content": [{"type": "text", "text": text}]}), shape={"content": None})
 
 
+def _to_complete(params: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """The argument that is to be completed (`name`, `value`), and those given so far: what is judged, and all that is
+    sent (MCP, `completion/complete`). Raises `RequestError` for anything else."""
+    argument, around = params.get("argument"), params.get("context")
+    name, value = (argument.get("name"), argument.get("value")) if type(argument) is dict else (None, None)
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise RequestError("bad params", '`argument` must be {"name": …, "value": …}, both strings.')
+    given = around.get("arguments") if type(around) is dict else around
+    if given is None:
+        given = {}
+    if type(given) is not dict or not all(isinstance(each, str) for each in given.values()):
+        raise RequestError("bad params", "`context.arguments` must be an object of strings.")
+    if given.get(name, value) != value:
+        raise RequestError("bad params", "`context.arguments` gives another value to the argument to be completed.")
+    return {"name": name, "value": value}, given
+
+
 def _completion(
-    number: int, kind: str, server: str, entry: Any, params: Mapping[str, Any], context: Context
+    number: int, kind: str, server: str, entry: Any, values: dict[str, str], params: Mapping[str, Any],
+    context: Context,
 ) -> Call:
     """What is judged of a completion: the prompt, or the resource that the template makes, with the values so far."""
-    around, argument = params.get("context"), params.get("argument")
-    given = around.get("arguments") if type(around) is dict else None
-    arguments: dict[str, Any] = dict(given) if type(given) is dict else {}
-    if type(argument) is dict and type(argument.get("name")) is str:
-        arguments[argument["name"]] = argument.get("value")
     if kind == "ref/prompt":
-        return Call(number, calls.PROMPT, server, entry.name, entry.target, arguments, params, context)
-    uri = expand(entry.target, arguments)
-    arguments["uri"] = uri
-    return Call(number, calls.RESOURCE, server, expand(entry.name, arguments), uri, arguments, params, context)
+        return Call(number, calls.PROMPT, server, entry.name, entry.target, dict(values), params, context)
+    uri = expand(entry.target, values)
+    return Call(number, calls.RESOURCE, server, expand(entry.name, values), uri, {"uri": uri, "given": values}, params,
+                context)
 
 
 def _is_not_found(outcome: Outcome) -> bool:

@@ -32,8 +32,9 @@ SHARE = 64
 """What part of the budget may be spent on looking further than `REACH`, each time."""
 START, SEARCH = 250, 50
 """What trying a place costs besides the steps of the pattern, and what a search does besides its places."""
-_PARTS = Pattern(r"(?s)\[\^?\]?(?:\\.|[^\]\\])*\]|\\k<(?P<back>\w+)>|\\.|\(\?<(?P<group>\w+)>|(?P<ahead>\(\?<?!)")
+_PARTS = Pattern(r"(?s)\[\^?\]?(?:\\.|[^\]\\])*\]|\\k<(?P<back>\w+)>|\\.|\(\?<(?P<group>\w+)>|(?P<ahead>\(\?!)")
 """What matters here of how a pattern is written; a character class and an escape hold nothing of it."""
+
 
 class TooLong(ValueError):
     """The text might cost more steps than there are left."""
@@ -80,7 +81,7 @@ def _named(part: re.Match[str]) -> str:
 
 
 def unbarred(text: str) -> str:
-    """The pattern without what its negative look-arounds demand; the text itself where it has none."""
+    """The pattern without what its negative look-aheads demand; the text itself where it has none."""
     # `(?!x)` becomes `(?=|x)`, which always holds, so that the numbers of groups stay.
     return _PARTS.sub(lambda part: "(?=|" if part["ahead"] else part[0], text) if "(?" in text else text
 

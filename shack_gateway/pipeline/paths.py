@@ -21,8 +21,9 @@ LONGEST = 4096
 LONGEST_NAME = 255
 
 _SEPARATOR = Pattern(r"[/\\]")
-_FILE = r"(?:[a-z][a-z0-9.-]*[:+]){0,3}(?:file|unix|sqlite3?|duckdb):"
-"""Addresses of files, and of what is in one: `git+file:`, `jar:file:`, `jdbc:sqlite:`."""
+_FILE = r"(?:[a-z][a-z0-9.-]*[:+]){0,3}(?:file:|unix:(?=/(?!/)|///)|(?:sqlite3?|duckdb):(?=/*[^/]+/))"
+"""Addresses of files, and of what is in one: `git+file:`, `jar:file:`, `jdbc:sqlite:`. `sqlite:///x.db` is a file of
+the working directory to some readers and `/x.db` to others; without a folder in it the first is meant."""
 _FILE_URI = Pattern(_FILE, re.IGNORECASE)
 _FILE_URI_NO_PROSE = Pattern(_FILE + r"(?=\S)", re.IGNORECASE)
 _ROOTED = Pattern(
@@ -121,7 +122,7 @@ def readings(text: str, *, windows: bool) -> tuple[str, ...]:
 
 def is_rooted(text: str) -> bool:
     """True for one line that begins as a path with a root does, white space in it or not."""
-    return any(_ROOTED.match(form) and not _LINE_END.search(form) for form in map(str.strip, _decoded(text)))
+    return any(_ROOTED.match(form) and "\n" not in form and "\r" not in form for form in map(str.strip, _decoded(text)))
 
 
 def climbs(text: str) -> bool:

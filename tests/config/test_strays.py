@@ -96,7 +96,9 @@ def test_a_key_that_looks_like_policy_is_an_error_that_says_where_to_write_it(
 
 @pytest.mark.parametrize("settings, key", [
     ({"colour": 1}, "colour"), ({"permissions": {"colour": 1}}, "permissions.colour"), ({"task": 1}, "task"),
-    ({"deno": {"x": 1}}, "deno"),
+    ({"deno": {"x": 1}}, "deno"), ({"policy": "see wiki"}, "policy"), ({"approved": "by Bob"}, "approved"),
+    ({"permissions": {"review": "2025-01-01"}}, "permissions.review"), ({"blocked": 5}, "blocked"),
+    ({"servers": {"fs": {"command": "x", "profile": "dev"}}}, "servers.fs.profile"),
     ({"mode": "x"}, "mode"), ({"profiles": {"a": {"deny": RULE, "colour": 1}}}, "profiles.a.colour"),
     ({"servers": {"fs": {"command": "x", "colour": 1}}}, "servers.fs.colour"),
     ({"permissions": {"rules": []}}, "permissions.rules"), ({"permissions": {"additionalDirectories": []}},

@@ -366,14 +366,16 @@ def test_completion_is_asked_under_the_server_s_own_names() -> None:
     rig.ask(
         "completion/complete", {"ref": {"type": "ref/prompt", "name": "a__p"}, "argument": {"name": "q", "value": ""}}
     )
-    rig.ask("completion/complete", {"ref": {"type": "ref/resource", "uri": "m://{x}"}, "argument": {}})
+    more = {"argument": {"name": "x", "value": "1", "also": 2}, "context": {"arguments": {"y": "z"}, "b": 1}, "c": 3}
+    rig.ask("completion/complete", {"ref": {"type": "ref/resource", "uri": "m://{x}", "d": 4}, **more})
     assert rig.servers.requests == [
         (
             "a",
             "completion/complete",
             {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "q", "value": ""}},
         ),
-        ("a", "completion/complete", {"ref": {"type": "ref/resource", "uri": "m://{x}"}, "argument": {}}),
+        ("a", "completion/complete", {"ref": {"type": "ref/resource", "uri": "m://{x}"}, "argument": {
+            "name": "x", "value": "1"}, "context": {"arguments": {"y": "z"}}}),
     ]
 
 

@@ -31,6 +31,17 @@ COMPLETIONS = [
     ({"ref": FILE, "argument": {"name": "p", "value": "etc/pa"}}, False),
     ({"ref": FILE, "argument": {"name": "p", "value": ""}}, False),
     ({"ref": ALL, "argument": {"name": "rest", "value": "pub"}}, True),
+    ({"ref": ALL, "argument": {"name": "uri", "value": "/etc/"}}, False),
+    ({"ref": ALL, "argument": {"name": "rest", "value": "pub"}, "context": {"arguments": {"uri": "/etc/"}}}, False),
+    ({"ref": ALL, "argument": {"name": "rest", "value": "pub"}, "context": {"arguments": {"rest": "pub"}}}, True),
+    ({"ref": ALL, "argument": {"name": "rest", "value": "pub"}, "context": {"arguments": {"rest": "pri"}}}, False),
+    ({"ref": ALL, "argument": {"value": "/etc/"}}, False), ({"ref": ALL, "argument": "secret"}, False),
+    ({"ref": ALL, "argument": {"name": 5, "value": "x"}}, False), ({"ref": ALL}, False),
+    ({"ref": ALL, "argument": {"name": "rest", "value": ["pri"]}}, False),
+    ({"ref": ALL, "argument": {"name": "rest", "value": "x"}, "context": ["secret"]}, False),
+    ({"ref": ALL, "argument": {"name": "rest", "value": "x"}, "context": {"arguments": ["secret"]}}, False),
+    ({"ref": ALL, "argument": {"name": "rest", "value": "x"}, "context": {"arguments": {"a": {"b": "c"}}}}, False),
+    ({"ref": PROMPT, "argument": {"name": "x", "value": "y"}, "context": {"arguments": {"path": ["/etc/x"]}}}, False),
     ({"ref": ALL, "argument": {"name": "rest", "value": "pri/x"}}, False),
     ({"ref": ALL, "argument": {"name": "q", "value": "12"}, "context": {"arguments": {"rest": "x"}}}, False),
     ({"ref": ALL, "argument": {"name": "r", "value": "1"}, "context": {"arguments": {"rest": "x"}}}, True),
@@ -48,7 +59,10 @@ def given(scene: Scene, **settings: Any) -> Any:
 def test_a_completion_is_judged_by_what_it_completes(kept: Kept, params: dict[str, Any], passes: bool) -> None:
     scene, host = kept(given)
     answer = host.request("completion/complete", params)
-    assert bool(scene.received("s", "completion/complete")) is passes, answer
+    received = scene.received("s", "completion/complete")
+    assert bool(received) is passes and ("result" in answer) is passes, answer
+    for name in ("argument", "context") if passes else ():
+        assert received[-1]["params"].get(name) == params.get(name)
 
 
 def test_who_may_not_read_a_resource_is_not_told_of_its_changes(scene: Scene) -> None:

@@ -295,6 +295,46 @@ def test_who_finds_no_room_keeps_its_place(tmp_path: Path, monkeypatch: pytest.M
 
 
 @linux
+def test_when_there_is_room_again_as_many_run_as_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.shell._turns = Turns(stage.loop, 8)
+        room = Room(monkeypatch, 1, errno.EMFILE)
+        (tmp_path / "first").mkdir()
+        first = stage.begin(CROWD.format(tmp_path / "first"))[1]
+        runs = [stage.begin(CROWD.format(tmp_path))[1] for _ in range(12)]
+        assert room.refused and room.alive == 1
+        room.most = 100
+        (tmp_path / "first" / "go").touch()
+        await until(lambda: first and room.alive == 8)
+        (tmp_path / "go").touch()
+        await until(lambda: all(runs))
+        assert stage.shell._turns.taken == 0
+
+    play(tmp_path, scenario)
+
+
+@linux
+def test_a_start_that_fails_for_want_of_threads_costs_no_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*given: Any, **named: Any) -> Child:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario(stage: Stage) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(shell, "Child", start)
+            for _ in range(MOST_AT_ONCE + 1):
+                run = stage.begin("true")[1]
+                await until(lambda run=run: run)  # type: ignore[misc]
+                assert run[0].unjudged and "can't start new thread" in run[0].failure
+        run = stage.begin("true")[1]
+        await until(lambda: run)
+        assert run[0].exit_code == 0 and stage.shell._turns.taken == 0
+
+    play(tmp_path, scenario)
+
+
+@linux
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM], ids=errno.errorcode.get)
 def test_a_hook_for_which_there_is_no_room_runs_when_another_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

@@ -58,6 +58,8 @@ NEGATIVE = [
     ("^(fs|memory)__(?!read)", False, False), ("mcp__shack__((?!memory).)*$", True, False),
     # what keeps out a name that hooks do not read keeps out nothing: a hook too many
     ("mcp__(?!shack__)", True, True), ("^(?!memory__)", True, True), ("^(?!mcp__shack__memory)", True, True),
+    # a look-behind keeps nothing out of what another spelling lets in
+    (r"(?<!\w)fs__read", True, False), (r"(?<!_)fs__.*", True, False), (r"(?<![a-z_])memory__", False, True),
     # no look-arounds
     (r"mcp__fs\(?!?", True, False), ("mcp__[(?!]?fs__read", True, False), ("mcp__(?=fs)", True, False),
     ("^mcp__[^_]+__read$", True, True), ("^mcp__[^m]", True, True),

@@ -83,7 +83,8 @@ INSIDE = [
     "{root}/new", "/{root}/a.txt", "sub/../a.txt", "inner/x", "inner/../a.txt", " a.txt", "My Notes/x",
     "file://{root}/a.txt",
     "file:///{root}/a.txt", "file://localhost{root}/a.txt", "a%2fb", "%61.txt", "..a", "...", "a..b/c", "-rf", "a:b",
-    "$x/y", "{a,b}.txt", "日本.txt", "a\\b",
+    "$x/y", "sqlite:///a.db", "sqlite:///:memory:", "sqlite://", "sqlite:////{root}/a.db", "unix://x", "{a,b}.txt",
+    "日本.txt", "a\\b",
     "dir/~x",
     "./~x", "https://example.com/x",
 ]
@@ -146,17 +147,22 @@ SHAPES: list[Any] = [
 @pytest.mark.parametrize("shape", SHAPES, ids=[str(shape("X")) for shape in SHAPES])
 def test_paths_are_found_wherever_they_stand(world: World, shape: Any) -> None:
     for text in ("/etc/passwd", "../x", "out/secret.txt", "dangling", "/etc/my secret", "~/x y", "C:\\x y",
-                 "%2fetc%2fmy secret", " /etc/my secret\t", "/etc/passwd /"):
+                 "%2fetc%2fmy secret", " /etc/my secret\t", "/etc/my\tsecret", "/etc/passwd /"):
         assert not world.passes(shape(text)), text
     for text in ("sub/a.txt", f"{world.root}/my notes", "my notes"):
         assert world.passes(shape(text)), text
 
 
 @posix_only
-@pytest.mark.parametrize("key", ["content", "text", "data", "newText", "old_string", "lines"])
+@pytest.mark.parametrize("key", ["content", "text", "data", "newText", "old_string", "lines", "source_code", "diff",
+                                 "fileContents", "snippet", "insert_text"])
 def test_what_is_to_stand_in_a_file_is_no_path_for_all_that(world: World, key: str) -> None:
     for text in ("/* css */", "// one line", "~ five", "/docs @team"):
         assert world.passes({"files": [{"path": "a.txt", key: text}]}), text
+    for arguments in ({"files": {"a.js": "// one line"}}, {"source": {"js": "/* x */"}}, {"files": [{"as": "/** x"}]}):
+        assert world.passes(arguments)
+    for text in ("// ../../etc/my x", "/* %2e%2e/x y"):
+        assert not world.passes({"files": {"a.js": text}}), text
     assert not world.passes({"files": [{"path": "a.txt", key: "/etc/passwd"}]})
     assert not world.passes({"files": [{"path": "a.txt", key: "out"}]})
 

@@ -5,7 +5,7 @@
     anything else                      a regular expression that must match somewhere in the name
 
 Rule 1: a tool is known by several names, and it is enough that one matches (`called`).
-Rule 2: an expression with a negative look-around is judged by one name only: what it keeps out under that it would let
+Rule 2: an expression with a negative look-ahead is judged by one name only: what it keeps out under that it would let
         in under another. It is the first that the rest of the expression fits, and the first of all is the one that
         hooks read.
 Rule 3: a name that is too long to be judged is meant.
@@ -56,7 +56,7 @@ def matcher(value: Value, *, tools: bool) -> Matches:
 
 
 def _but(wanted: Certified, rest: Certified) -> Matches:
-    """Judges by the first name that fits `rest`, which is `wanted` without its negative look-arounds."""
+    """Judges by the first name that fits `rest`, which is `wanted` without its negative look-aheads."""
 
     def is_found(called: Iterable[str]) -> bool:
         return any(_fits(wanted, name) for name in [name for name in called if _fits(rest, name)][:1])

@@ -24,7 +24,6 @@ from ...errors import clip
 from ...lazy import Pattern
 from ..arguments import (
     DEPTH,
-    KEY,
     LIST,
     PATH,
     SHORT_KEY,
@@ -38,7 +37,7 @@ from ..arguments import (
 )
 from ..call import RESOURCE, TOOL, Call, Outcome, Refused
 from ..chain import Ports, Stage
-from ..paths import LONGEST, MAYBE, NOTHING, SURELY, foreign, is_rooted, looks, quiet, readings, too_long
+from ..paths import LONGEST, MAYBE, NOTHING, SURELY, climbs, foreign, is_rooted, looks, quiet, readings, too_long
 from ..tools import names
 from ..workspace import INSIDE, ONLY_TO_READ, OURS, Workspace
 
@@ -49,12 +48,14 @@ READ_ONLY = "is in a folder that may only be read"
 PRIVATE = "leads to what the gateway keeps for itself"
 _NAMES_GOAL = Pattern(r"(?i:dest|dst|target|out|save|write|new)|[Tt]o(?:$|[^a-z])|TO(?:$|_)")
 """Keys of paths that something is put at, also where the tool is called `get_...`."""
-_CONTENT = frozenset({
-    "content", "text", "data", "body", "line", "newtext", "oldtext", "newstring", "oldstring", "newstr", "oldstr",
-    "replacement", "description", "message", "title", "comment", "summary", "prompt", "query",
-})
-"""Keys, as `key_word` has them, of what stands in files and is said of them: it is read as any text, also below a key
-that names files."""
+_CONTENT = (
+    "content", "text", "data", "body", "line", "string", "str", "code", "diff", "patch", "snippet", "search", "find",
+    "replace", "replacement", "with", "description", "message", "title", "comment", "summary", "prompt", "query",
+)
+"""What keys, as `key_word` has them, end with that tell what stands in files or is said of them: it is read as any
+text, also below a key that names files."""
+_REMARK = Pattern(r"/[/*]+\s")
+"""How a remark in a program begins, which might be a path in no other respect."""
 MOST_SHOWN = 300
 MOST_LOOKS = 10_000
 """Looks at the file system for one call; they take tenths of a second, in which nobody else is served."""
@@ -305,10 +306,15 @@ def _certainty(kind: str, text: str, own: int, above: int, trail: Trail) -> int:
     certainty = NOTHING if quiet(text) else looks(text)
     if certainty is NOTHING and above & PATH and len(text) <= LONGEST:
         # `{"path": {"value": "link"}}`, `{"files": {"/etc/my file": ...}}`; but not what is to stand in a file
-        if not quiet(text) and is_rooted(text) and (kind is KEY or key_word(_last_key(trail)) not in _CONTENT):
+        is_content = kind is VALUE and key_word(_last_key(trail)).endswith(_CONTENT)
+        if not quiet(text) and not is_content and is_rooted(text) and not _is_remark(text):
             return SURELY
         return MAYBE
     return certainty
+
+
+def _is_remark(text: str) -> bool:
+    return _REMARK.match(text) is not None and not climbs(text) and "%" not in text
 
 
 def _last_key(trail: Trail | None) -> str:
