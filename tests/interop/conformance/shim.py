@@ -71,8 +71,9 @@ class Program:
             stream.lines.put(None)
         return stream
 
-    def give_up(self, id: Any) -> None:
-        if self._open.pop(json.dumps(id), None):
+    def give_up(self, id: Any, stream: Stream) -> None:
+        """The client of a stream waits no more. Another client may have asked under the same id by now."""
+        if self._open.get(json.dumps(id)) is stream and self._open.pop(json.dumps(id), None):
             params = {"requestId": id, "reason": "the client hung up"}
             self.write(json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).encode())
 
@@ -168,11 +169,12 @@ class Exchange(BaseHTTPRequestHandler):
         if "method" not in message or "id" not in message:
             program.write(line)
             return self.plain(202)
+        stream = program.ask(message, line)
         try:
-            self.answer(program.ask(message, line), stateless)
+            self.answer(stream, stateless)
         finally:
             if stateless:
-                program.give_up(message["id"])   # nothing is left to give up when the answer has come
+                program.give_up(message["id"], stream)  # nothing is left to give up when the answer has come
         return None
 
     def do_GET(self) -> None:
