@@ -24,8 +24,6 @@ MOST_BYTES = 16 * 1024 * 1024
 
 DRY_RUN = "SHACK_DRY_RUN"
 """The environment variable that wants a dry run."""
-HOOK_LINES = ("pre_tool_hook", "post_tool_hook")
-"""Keys whose value is a line for the shell, and none of white space."""
 ALIAS = "mcpServers"
 """What hosts call `servers` in their own files."""
 
@@ -87,9 +85,6 @@ def load(
     for stage in wanted:
         if hasattr(stage, "check"):
             stage.check(top, settings)
-    for name in HOOK_LINES:
-        if settings.get(name) and not settings[name].strip():
-            top.member(name).warn("is white space only: no hook is run", "Write a command, or remove it.")
     settings["max_call_secs"] = settings["max_call_secs"] or max(600, settings["request_timeout_secs"])
     return _settled(source.text, findings, Config(
         path, settings["workspace_root"], settings["expose_mode"], tuple(servers), settings, ()))

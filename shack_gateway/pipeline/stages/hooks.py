@@ -34,9 +34,18 @@ MOST_KEPT = 4096
 Deputy = Callable[[str, Mapping[str, Any]], Coroutine[Any, None, "dict[str, Any] | None"]]
 NO_CHANGE = "the URI of a resource cannot be changed"
 
+
+def line(value: Value) -> str:
+    """A line for the shell; an empty one is none."""
+    read = text(value)
+    if read and not read.strip():
+        value.warn("is white space only: no hook is run", "Write a command, or remove it.")
+    return read
+
+
 FIELDS: tuple[Field, ...] = (
-    Field("pre_tool_hook", text, "", "Shell command that judges every call before it is sent.", "string"),
-    Field("post_tool_hook", text, "", "Shell command that judges every result before it is returned.", "string"),
+    Field("pre_tool_hook", line, "", "Shell command that judges every call before it is sent.", "string"),
+    Field("post_tool_hook", line, "", "Shell command that judges every result before it is returned.", "string"),
     Field("hooks", handlers, (), "Hooks by event and tool, as in Claude Code's settings: `PreToolUse`, `PostToolUse`, "
           "`PostToolUseFailure` and `Elicitation`.", "object"),
     Field("hook_timeout_secs", number(0.1, 3600), None, "How long a hook may run. Without it: as long as a call may be "
