@@ -7,7 +7,8 @@ The only argument is the script: JSON text, or the path of a file that holds it.
     name, era           who it is; "handshake", "stateless", "dual", or a row of `PRESETS` below
     version             the version a handshake answers with (default: the one it was offered)
     probe               what becomes of `server/discover` in the handshake era: "silent", "exits", or an error code
-    start               "slow" (waits `delay` seconds), "hang" (reads and never answers), "crash" (ends with code 3);
+    start               "slow" (waits `delay` seconds), "held" (waits until the file `until` is there), "hang" (reads
+                        and never answers), "crash" (ends with code 3);
                         `crashes`: only the first so many starts do
     at_eof, at_term     "ignore": stays after its standard input ended, or after SIGTERM
     received, starts    files: every line it received, as it came; the process id of every start
@@ -186,6 +187,8 @@ class Stub:
         how = self.script.get("start")
         if how == "slow":
             time.sleep(self.script.get("delay", 1.0))
+        while how == "held" and not os.path.exists(self.script["until"]):
+            time.sleep(0.02)
         if how == "crash" and self._count() <= self.script.get("crashes", 10**9):
             print(f"{self.name}: cannot start, as asked", file=sys.stderr, flush=True)
             os._exit(3)
