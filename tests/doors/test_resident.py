@@ -12,7 +12,7 @@ import pytest
 
 from kit import processes_left
 from kit.looped import fds, until
-from kit.shelled import Stage, play
+from kit.shelled import Stage, fail_without_a_fork, play
 from shack_gateway import resident
 from shack_gateway.pipeline.chain import HookRun, Program
 from shack_gateway.slot import Drive
@@ -311,21 +311,27 @@ def test_however_many_wait_for_what_cannot_be_started_each_is_told(
 ) -> None:
     """Whoever is told may ask anew at once: that must not become a tower of calls."""
     gone = "No such file"
+    fail_without_a_fork(monkeypatch, tmp_path / "judge")
 
     async def scenario(stage: Stage) -> None:
-        program, runs = Program((str(tmp_path / "judge"),), stays=True), []
-        (tmp_path / "judge").symlink_to("/bin/cat")
+        judge = tmp_path / "judge"
+        judge.write_text(f"#!/bin/sh\n: > {tmp_path}/begun\nwhile ! [ -e {tmp_path}/go ]; do sleep 0.02; done\n")
+        judge.chmod(0o700)
+        program, runs = Program((str(judge),), stays=True), []
 
         async def twice() -> None:
             for _ in range(2):
                 runs.append(await stage.shell.run(program, event(1), 10))
 
-        drives = [Drive(twice(), lambda none: None, stage.faults.append) for _ in range(1500)]
-        (tmp_path / "judge").unlink()
-        for drive in drives:
+        for drive in [Drive(twice(), lambda none: None, stage.faults.append) for _ in range(1500)]:
             drive.step()
+        await until((tmp_path / "begun").exists)
+        judge.unlink()
+        (tmp_path / "go").touch()
         await until(lambda: len(runs) == 3000 or stage.faults)
-        assert not stage.faults and all(gone in run.failure and not run.unjudged for run in runs)
+        first, *others = runs
+        assert "ended with exit code 0" in first.failure
+        assert not stage.faults and all(gone in run.failure and not run.unjudged for run in others)
 
     play(tmp_path, scenario)
 

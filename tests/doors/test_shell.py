@@ -13,7 +13,7 @@ import pytest
 
 from kit import processes_left
 from kit.looped import fds, until
-from kit.shelled import Stage, play
+from kit.shelled import Stage, fail_without_a_fork, play
 from shack_gateway import shell
 from shack_gateway.children import Child
 from shack_gateway.pipeline.chain import SHUTTING_DOWN, HookRun, Program
@@ -362,8 +362,11 @@ def test_where_there_is_no_room_and_none_runs_nobody_is_judged(
 
 
 @linux
-def test_however_many_wait_for_what_is_gone_by_then_each_is_told(tmp_path: Path) -> None:
+def test_however_many_wait_for_what_is_gone_by_then_each_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One failure makes room for the next at once: that must not become a tower of calls."""
+    fail_without_a_fork(monkeypatch, tmp_path / "judge")
 
     async def scenario(stage: Stage) -> None:
         stage.shell._turns = Turns(stage.loop, 1)

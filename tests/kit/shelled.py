@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from shack_gateway.downstream.guard import Guard
 from shack_gateway.pipeline.chain import HookRun, Program
@@ -52,3 +55,21 @@ def play(folder: Path, scenario: Callable[[Stage], Coroutine[Any, Any, None]], *
             stage.guard.close()
 
     run_clean(folder, main)
+
+
+def fail_without_a_fork(monkeypatch: pytest.MonkeyPatch, program: Path) -> None:
+    """Starting `program`, which is gone, fails as it does, ten times for real and from then on at once.
+
+    A thousand forks one after the other are a matter of how busy the machine is; this leaves what is ours of it.
+    """
+    real, tries = subprocess.Popen, 0
+
+    def popen(argv: Any, **options: Any) -> Any:
+        nonlocal tries
+        if argv[0] == str(program):
+            tries += 1
+            if tries > 10:
+                raise FileNotFoundError(2, "No such file or directory", argv[0])
+        return real(argv, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
